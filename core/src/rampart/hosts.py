@@ -1,0 +1,91 @@
+"""Facts about this machine for the pure core.
+
+Home, working directory, workspace, symbolic links.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pwd
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from rampart.model import Host, ToolCall
+
+_WORKSPACE_MARKS: Final = (
+    ".git",
+    ".hg",
+    ".rampart",
+    "pyproject.toml",
+    "package.json",
+    "go.mod",
+    "Cargo.toml",
+)
+# WHY: a whole home, or the root, is no project: nothing in it may count as one's own. A place below
+# a device cannot exist, so patterns of the workspace match nothing.
+_NO_PROJECT: Final = "/dev/null/no-project"
+
+
+class HostFacts:
+    """Makes the ``Host`` of each call from this process and what the call says."""
+
+    def __init__(
+        self,
+        *,
+        workspace: str | Path | None = None,
+        home: str | None = None,
+        follow_links: bool = True,
+    ) -> None:
+        self._home = home or str(Path.home())
+        self._user = _user_name()
+        self._workspace = str(Path(workspace).absolute()) if workspace else ""
+        self._resolve = os.path.realpath if follow_links else None
+        self._variables = {
+            "HOME": self._home,
+            "USER": self._user,
+            "LOGNAME": self._user,
+            "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir()),
+        }
+
+    def host(self, call: ToolCall) -> Host:
+        """Return the facts for one call; its ``cwd`` wins over this process's own."""
+        cwd = call.cwd if os.path.isabs(call.cwd) else os.getcwd()  # noqa: PTH109, PTH117 - text
+        return Host(
+            home=self._home,
+            cwd=cwd,
+            workspace=self._workspace or _workspace_of(cwd, self._home),
+            user=self._user,
+            variables=self._variables,
+            resolve=self._resolve,
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def _workspace_of(cwd: str, home: str) -> str:
+    found = str(find_workspace(Path(cwd)))
+    return _NO_PROJECT if found in (home, "/") else found
+
+
+def find_workspace(start: Path) -> Path:
+    """Return the project directory that holds ``start``.
+
+    The nearest one with a sign of a project, else ``start``.
+
+    The home directory and the root never count as a project.
+    """
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if folder in (Path.home(), Path(folder.anchor)):
+            break
+        if any((folder / mark).exists() for mark in _WORKSPACE_MARKS):
+            return folder
+    return start
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -1,0 +1,179 @@
+"""The value types: what an agent wants to do, what that would really do, and what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal
+
+Verdict = Literal["allow", "watch", "ask", "deny"]
+"""The four words. Policy files may also say ``log`` (watch) and ``require_approval`` (ask)."""
+
+Origin = Literal["call", "command", "redirect", "assignment", "argument", "code"]
+"""Where an action comes from: the call itself, a program it would run, a redirection, an
+environment assignment, what a program does to its arguments, or inline source code.
+"""
+
+STRICTNESS: Final[Mapping[Verdict, int]] = MappingProxyType(
+    {"allow": 0, "watch": 1, "ask": 2, "deny": 3}
+)
+
+FILE_TOOLS: Final = frozenset({"read", "write", "edit", "delete"})
+BUILTIN_TOOLS: Final = FILE_TOOLS | {"exec", "fetch", "code", "mcp"}
+
+EMPTY: Final[Mapping[str, object]] = MappingProxyType({})
+
+# Rule ids of decisions that no rule made. They are part of the contract: logs and clients compare
+# them.
+RULE_DEFAULT: Final = "default_action"
+RULE_INTERNAL_ERROR: Final = "internal_error"
+RULE_INPUT_TOO_LARGE: Final = "input_too_large"
+RULE_INVALID_INPUT: Final = "invalid_input"
+RULE_POLICY_MISSING: Final = "policy_missing"
+RULE_AUDIT_UNAVAILABLE: Final = "audit_unavailable"
+RULE_APPROVAL_UNAVAILABLE: Final = "approval_unavailable"
+RULE_APPROVAL_DENIED: Final = "approval_denied"
+RULE_APPROVAL_EXPIRED: Final = "approval_expired"
+RULE_APPROVED: Final = "approved"
+RULE_PLUGIN_ERROR: Final = "plugin_error"
+RULE_SERVICE_UNAVAILABLE: Final = "service_unavailable"
+
+
+def _no_params() -> Mapping[str, object]:
+    return EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What an agent wants to do, and who asks.
+
+    ``tool`` is ``exec read write edit delete fetch code mcp`` or any custom name; ``params`` are
+    the tool's own parameters. ``cwd`` is an absolute directory or empty when unknown; ``depth``
+    counts sub-agents, 0 for the first.
+    """
+
+    tool: str
+    params: Mapping[str, object] = field(default_factory=dict)
+    agent: str = ""
+    session: str = ""
+    run_id: str = ""
+    call_id: str = ""
+    cwd: str = ""
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Facts about the machine a call would run on, handed to the pure core by its caller.
+
+    ``resolve`` follows symbolic links of an absolute path and returns an absolute path; ``None``
+    compares paths as text only. ``workspace`` is the project directory that an agent is expected to
+    work in.
+    """
+
+    home: str
+    cwd: str
+    workspace: str
+    user: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    resolve: Callable[[str], str] | None = None
+
+
+@dataclass(slots=True)
+class Action:
+    """One thing a call would really do. Which fields are set depends on ``tool``.
+
+    * ``exec``: ``command`` is the normal form of one simple command (its words after expansion and
+      removal of quotes, joined by single spaces, the program as a bare name when it is the real
+      one); ``program`` its bare name, ``argv`` the words, ``assignments`` the ``NAME=value`` pairs
+      in front of it.
+    * ``read write edit delete``: ``path`` is absolute and without ``.`` or ``..`` (globs stay as
+      written).
+    * ``fetch``: ``url`` in canonical form and its ``host``.
+    * ``code``: ``command`` is the source text.
+    * anything else: ``params`` only.
+
+    ``spellings`` are other texts for the same thing (as written, with its directory, through
+    links). A restriction counts if any spelling matches; a grant only on the normal form, and only
+    if ``grantable``.
+    """
+
+    tool: str
+    origin: Origin
+    command: str = ""
+    program: str = ""
+    argv: tuple[str, ...] = ()
+    assignments: tuple[str, ...] = ()
+    path: str = ""
+    url: str = ""
+    host: str = ""
+    spellings: tuple[str, ...] = ()
+    params: Mapping[str, object] = field(default_factory=lambda: EMPTY)
+    effects: frozenset[str] = frozenset()
+    """What the catalog knows beyond paths and hosts: ``recursive``, ``irreversible``,
+    ``privileged``, …
+    """
+    opaque: str = ""
+    """Why it cannot be known what would happen; empty when it is known. No grant applies to an
+    opaque action.
+    """
+    grantable: bool = True
+    """False when a word is only known at run time, the program may not be the real one, or its
+    loading is changed.
+    """
+    whole: bool = False
+    """The call as a whole, as written (``exec`` and ``code``): seen by restrictions only, never by
+    the default.
+    """
+    upstream: tuple[Action, ...] = ()
+    """Actions whose output this one reads, inside the same command line."""
+
+
+@dataclass(slots=True)
+class Decision:
+    """The answer to one call.
+
+    ``policy`` is empty and ``rule`` a reserved id when no rule decided. ``matched`` names every
+    policy that spoke, the deciding one first. ``duration_us`` is the time from call to decision,
+    the log's sync aside.
+    """
+
+    action: Verdict
+    message: str = ""
+    policy: str = ""
+    rule: str = ""
+    matched: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    generation: str = ""
+    duration_us: float = 0.0
+    because: Action | None = None
+    audit_id: str = ""
+    approval_id: str = ""
+    expires_at: float = 0.0
+
+    @property
+    def allowed(self) -> bool:
+        """True when the call may run now."""
+        return self.action in ("allow", "watch")
+
+
+def stricter(first: Verdict, second: Verdict) -> Verdict:
+    """Return the stricter of two verdicts: deny > ask > watch > allow."""
+    return first if STRICTNESS[first] >= STRICTNESS[second] else second
+
+
+def denial_text(tool: str, decision: Decision) -> str:
+    """Return the sentence that a model sees instead of the tool's output.
+
+    WHY: without its last sentence models repeat the same call until they run out of steps.
+    """
+    reason = decision.message or "not permitted"
+    if decision.action == "ask":
+        head = f"Waiting for approval {decision.approval_id}: {tool}: {reason}"
+    else:
+        head = f"Denied by policy: {tool}: {reason}"
+    hints = "".join(f" Instead: {hint.rstrip('.')}." for hint in decision.suggestions[:3])
+    rule = f"{decision.policy}/{decision.rule}" if decision.policy else decision.rule
+    tail = "Do not repeat this call; use another approach or ask the user."
+    return f"{head} [rule={rule}].{hints} {tail}"
