@@ -38,10 +38,10 @@ class HostFacts:
         home: str | None = None,
         follow_links: bool = True,
     ) -> None:
-        self._home = home or str(Path.home())
-        self._user = _user_name()
-        self._workspace = str(Path(workspace).absolute()) if workspace else ""
         self._resolve = os.path.realpath if follow_links else None
+        self._home = self._real(home or str(Path.home()))
+        self._user = _user_name()
+        self._workspace = self._real(str(Path(workspace).absolute())) if workspace else ""
         self._variables = {
             "HOME": self._home,
             "USER": self._user,
@@ -55,11 +55,15 @@ class HostFacts:
         return Host(
             home=self._home,
             cwd=cwd,
-            workspace=self._workspace or _workspace_of(cwd, self._home),
+            workspace=self._workspace or self._real(_workspace_of(cwd, self._home)),
             user=self._user,
             variables=self._variables,
             resolve=self._resolve,
         )
+
+    def _real(self, folder: str) -> str:
+        # WHY: paths are compared with their links resolved; a place named through one would miss
+        return self._resolve(folder) if self._resolve else folder
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,0 +1,162 @@
+"""Which rules could match an action? All that do, in order, and few that do not.
+
+Each rule is filed once, under the one of its conditions that is cheapest to look up: literal text
+of a glob, a program, a host, an effect. A rule whose condition is on a field that an action lacks
+is never looked at. What cannot be looked up is tried on every action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+
+from rampart.model import Action
+from rampart.policy.compiled import CompiledRule
+from rampart.policy.domains import canonical_host, hosts_of
+from rampart.policy.glob import TextTest, compile_text_glob
+from rampart.policy.literals import END, START, LiteralIndex
+from rampart.policy.path_index import PathFile
+from rampart.policy.paths import Budget, Places, compile_path_globs
+from rampart.policy.texts import compile_substrings, glob_literals
+
+_by_order = attrgetter("order")
+
+
+class RuleTable:
+    """The rules that are about one tool."""
+
+    def __init__(self, rules: Iterable[CompiledRule], places: Places) -> None:
+        self._places = places
+        self._always: list[CompiledRule] = []
+        self._commands = _TextFile()
+        self._urls = _TextFile()
+        self._paths = PathFile(places)
+        self._hosts = _HostFile()
+        self._programs: dict[str, list[CompiledRule]] = {}
+        self._effects: dict[str, list[CompiledRule]] = {}
+        self._opaque: list[CompiledRule] = []
+        self._upstream: list[CompiledRule] = []
+        self._assignments: list[CompiledRule] = []
+        for rule in rules:
+            self._file(rule)
+        self._commands.build()
+        self._urls.build()
+        self._paths.build()
+
+    def candidates(self, action: Action, budget: Budget) -> Sequence[CompiledRule]:
+        """Return the rules to try on ``action``, in the order in which they speak.
+
+        Raises: InputTooLarge if a path with wildcards takes more than ``budget``.
+        """
+        found = set(self._always)
+        if action.command:
+            self._commands.find(action.command, action.spellings, found)
+        if action.path:
+            self._paths.find((action.path, *action.spellings), budget, found)
+        if action.url:
+            self._urls.find(action.url, action.spellings, found)
+        for host in hosts_of(action):
+            self._hosts.find(host, found)
+        if self._programs and action.program:
+            found.update(self._programs.get(action.program, ()))
+        if self._effects:
+            for effect in action.effects:
+                found.update(self._effects.get(effect, ()))
+        if action.opaque:
+            found.update(self._opaque)
+        if action.upstream:
+            found.update(self._upstream)
+        if action.assignments:
+            found.update(self._assignments)
+        return sorted(found, key=_by_order)
+
+    def _file(self, rule: CompiledRule) -> None:
+        when = rule.when
+        if when.path_matches:
+            self._paths.add(compile_path_globs(when.path_matches, self._places, wide=True), rule)
+        elif when.command_matches:
+            self._commands.add_globs(when.command_matches, rule)
+        elif when.command_contains:
+            self._commands.add_substrings(when.command_contains, rule)
+        elif when.domain_matches:
+            self._hosts.add(when.domain_matches, rule)
+        elif when.url_matches:
+            self._urls.add_globs(when.url_matches, rule)
+        else:
+            self._file_by_fact(rule)
+
+    def _file_by_fact(self, rule: CompiledRule) -> None:
+        when = rule.when
+        if when.program and not any("*" in name or "?" in name for name in when.program):
+            for name in when.program:
+                self._programs.setdefault(name, []).append(rule)
+        elif when.effect:
+            for effect in when.effect:
+                self._effects.setdefault(effect, []).append(rule)
+        elif when.opaque:
+            self._opaque.append(rule)
+        elif when.upstream is not None:
+            self._upstream.append(rule)
+        elif when.command_env_assignments:
+            self._assignments.append(rule)
+        else:
+            self._always.append(rule)
+
+
+class _TextFile:
+    """Rules by the literal text in their globs."""
+
+    def __init__(self) -> None:
+        self._index: LiteralIndex[tuple[TextTest, CompiledRule]] = LiteralIndex()
+        self._others: list[CompiledRule] = []
+
+    def add_globs(self, patterns: Sequence[str], rule: CompiledRule) -> None:
+        for pattern in patterns:
+            if not self._index.add(glob_literals(pattern), (compile_text_glob(pattern), rule)):
+                self._others.append(rule)
+
+    def add_substrings(self, needles: Sequence[str], rule: CompiledRule) -> None:
+        for needle in needles:
+            test, _ = compile_substrings([needle])
+            if not self._index.add([needle], (test, rule)):
+                self._others.append(rule)
+
+    def build(self) -> None:
+        self._index.build()
+
+    def find(self, text: str, spellings: Sequence[str], found: set[CompiledRule]) -> None:
+        found.update(self._others)
+        self._find_one(text, found)
+        for other in spellings:
+            self._find_one(other, found)
+
+    def _find_one(self, text: str, found: set[CompiledRule]) -> None:
+        for test, rule in self._index.find(START + text + END):
+            if rule not in found and test(text):
+                found.add(rule)
+
+
+class _HostFile:
+    """Rules by host, by parent domain, or by neither."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, list[CompiledRule]] = {}
+        self._below: dict[str, list[CompiledRule]] = {}
+        self._others: list[CompiledRule] = []
+
+    def add(self, patterns: Sequence[str], rule: CompiledRule) -> None:
+        for pattern in patterns:
+            if "*" not in pattern and "?" not in pattern:
+                self._exact.setdefault(pattern, []).append(rule)
+            elif pattern.startswith("*.") and "*" not in pattern[1:] and "?" not in pattern:
+                self._below.setdefault(pattern[2:], []).append(rule)
+            else:
+                self._others.append(rule)
+
+    def find(self, host: str, found: set[CompiledRule]) -> None:
+        host = canonical_host(host)
+        found.update(self._others)
+        found.update(self._exact.get(host, ()))
+        while host:
+            host = host.partition(".")[2]
+            found.update(self._below.get(host, ()))

@@ -1,0 +1,241 @@
+"""Actions → Decision: the semantics of a policy, on a page.
+
+MUST let a restriction win over a grant, whatever the order of policies.
+MUST NOT let an action that is derived, opaque or seen as a whole loosen anything.
+MUST answer with the default where nothing speaks for a call.
+Within a policy the first matching rule speaks; across policies and actions the strictest answer
+stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rampart.errors import InputTooLarge
+from rampart.model import (
+    RULE_DEFAULT,
+    RULE_INPUT_TOO_LARGE,
+    STRICTNESS,
+    Action,
+    Decision,
+    ToolCall,
+    Verdict,
+    stricter,
+)
+from rampart.policy.candidates import RuleTable
+from rampart.policy.compiled import CompiledPolicy, CompiledRule, compile_policy, compile_rule
+from rampart.policy.conditions import Inquiry
+from rampart.policy.document import Policy, PolicyDocument, Scope
+from rampart.policy.messages import default_message, rule_message
+from rampart.policy.paths import Places
+from rampart.policy.texts import compile_text_globs
+
+_DEFAULTED: Final = frozenset({"call", "command", "redirect"})
+_TABLES_MAX: Final = 512  # tool names come from agents; beyond this the oldest tables are dropped
+_GENERATION_DIGITS: Final = 16
+
+# What a rule can do about an action: speak for its policy, raise allow to watch, end the turn.
+_SILENT, _ENDS, _SPEAKS, _RAISES = 0, 1, 2, 4
+
+
+def compile_policies(documents: Sequence[PolicyDocument], *, home: str, workspace: str) -> Engine:
+    """Compile documents, the most specific first.
+
+    The first one that states a ``default_action`` decides it; if none does, it is deny.
+    ``home`` and ``workspace`` are absolute directories, best with their links resolved, or empty.
+    """
+    return Engine(documents, Places(home, workspace))
+
+
+class Engine:
+    """Compiled policies. Immutable to its users, and safe to share between threads."""
+
+    def __init__(self, documents: Sequence[PolicyDocument], places: Places) -> None:
+        self._places = places
+        self.documents = tuple(documents)
+        self.policies: tuple[Policy, ...] = tuple(
+            sorted(
+                (
+                    policy
+                    for document in documents
+                    for policy in document.policies
+                    if policy.enabled
+                ),
+                key=lambda policy: -policy.priority,
+            )
+        )
+        self.generation = _generation(documents)
+        self.default_action: Verdict = next(
+            (d.default_action for d in documents if d.default_action is not None), "deny"
+        )
+        self._scopes = [_ToolScope(policy.match) for policy in self.policies]
+        self._rules = self._compile()
+        self._tables: dict[str, tuple[RuleTable, frozenset[int]]] = {}
+        self._shared: dict[tuple[frozenset[int], frozenset[int]], RuleTable] = {}
+
+    def decide(self, call: ToolCall, actions: Sequence[Action], *, now: float) -> Decision:
+        """Return the answer to a call that would do ``actions``. ``now`` is in epoch seconds."""
+        inquiry = Inquiry(call)
+        answer = _Answer()
+        try:
+            for action in actions:
+                self._ask_policies(action, inquiry, now, answer)
+        except InputTooLarge as error:
+            return Decision(
+                "deny", error.message, rule=RULE_INPUT_TOO_LARGE, generation=self.generation
+            )
+        if not answer.rests:
+            answer.take_default(self.default_action, actions[0] if actions else None)
+        return self._decision(call, answer)
+
+    def _ask_policies(self, action: Action, inquiry: Inquiry, now: float, answer: _Answer) -> None:
+        """Let every policy speak about one action: in each, the first rule that matches."""
+        table, widened = self._table(action.tool)
+        spoke = False
+        done: CompiledPolicy | None = None
+        for rule in table.candidates(action, inquiry.budget):
+            policy = rule.policy
+            if policy is done or now >= rule.expires_at:
+                continue
+            if policy.concerns is not None and not policy.concerns(inquiry.call):
+                done = policy
+                continue
+            heard = _hear(rule, action, inquiry, only_restricts=policy.rank in widened)
+            if heard & _ENDS:
+                done = policy
+            if heard & (_SPEAKS | _RAISES):
+                answer.take(rule, action, rests=bool(heard & _SPEAKS))
+                spoke = spoke or bool(heard & _SPEAKS)
+        if not spoke and not action.whole and action.origin in _DEFAULTED:
+            answer.take_default(self.default_action, action)
+
+    def _decision(self, call: ToolCall, answer: _Answer) -> Decision:
+        rule, because = answer.rule, answer.because
+        names = tuple(
+            policy.name for policy in sorted(answer.spoke, key=lambda policy: policy.rank)
+        )
+        if rule is None:
+            return Decision(
+                action=answer.verdict,
+                message=default_message(answer.verdict, call, because),
+                rule=RULE_DEFAULT,
+                matched=names,
+                generation=self.generation,
+                because=because,
+            )
+        name = rule.policy.name
+        matched = (name, *(other for other in names if other != name))
+        message = rule_message(rule, answer.verdict, call, because)
+        return Decision(
+            action=answer.verdict,
+            message=message,
+            policy=name,
+            rule=rule.id,
+            matched=matched,
+            suggestions=rule.suggest,
+            generation=self.generation,
+            because=because,
+        )
+
+    def _table(self, tool: str) -> tuple[RuleTable, frozenset[int]]:
+        found = self._tables.get(tool)
+        if found is None:
+            exact = frozenset(rank for rank, scope in enumerate(self._scopes) if scope.fits(tool))
+            widened = frozenset(
+                rank
+                for rank, scope in enumerate(self._scopes)
+                if rank not in exact and scope.fits_widened(tool)
+            )
+            key = (exact, widened)
+            table = self._shared.get(key)
+            if table is None:
+                ranks = exact | widened
+                rules = (rule for rank in sorted(ranks) for rule in self._rules[rank])
+                table = self._shared[key] = RuleTable(rules, self._places)
+            if len(self._tables) >= _TABLES_MAX:
+                self._tables.clear()
+                self._shared.clear()
+            found = self._tables[tool] = (table, widened)
+        return found
+
+    def _compile(self) -> list[tuple[CompiledRule, ...]]:
+        found, order = [], 0
+        for rank, policy in enumerate(self.policies):
+            compiled = compile_policy(policy, rank)
+            rules = []
+            for rule in policy.rules:
+                rules.append(compile_rule(rule, compiled, order, self._places))
+                order += 1
+            found.append(tuple(rules))
+        return found
+
+
+def _hear(rule: CompiledRule, action: Action, inquiry: Inquiry, *, only_restricts: bool) -> int:
+    """Return what a rule has to say about an action."""
+    if action.whole and not rule.narrows:
+        # The parts carry grants and defaults: a rule for everything is not about the whole.
+        return _ENDS if rule.restricts(action, inquiry) else _SILENT
+    verdict = rule.verdict
+    if verdict == "deny" or verdict == "ask":
+        return _SPEAKS | _ENDS if rule.restricts(action, inquiry) else _SILENT
+    if action.grantable and not action.opaque and rule.grants(action, inquiry):
+        if not action.whole and not only_restricts:
+            return _SPEAKS | _ENDS
+        return _RAISES | _ENDS if verdict == "watch" else _ENDS
+    if verdict == "watch" and rule.restricts(action, inquiry):
+        return _RAISES  # INVARIANT: the policy's later rules still get to restrict
+    return _SILENT
+
+
+class _Answer:
+    """The strictest answer so far, and who gave it."""
+
+    __slots__ = ("because", "rests", "rule", "spoke", "verdict")
+
+    def __init__(self) -> None:
+        self.verdict: Verdict = "allow"
+        self.rule: CompiledRule | None = None
+        self.because: Action | None = None
+        self.rests = False
+        self.spoke: set[CompiledPolicy] = set()
+
+    def take(self, rule: CompiledRule, action: Action, *, rests: bool) -> None:
+        """Note what a rule says; ``rests`` if the call may rest on it alone."""
+        self.rests = self.rests or rests
+        self.spoke.add(rule.policy)
+        verdict = rule.verdict
+        level, best = STRICTNESS[verdict], STRICTNESS[self.verdict]
+        # At equal strictness a rule is named before the default, and the first rank first.
+        if level > best or (
+            level == best and (self.rule is None or rule.policy.rank < self.rule.policy.rank)
+        ):
+            self.verdict, self.rule, self.because = verdict, rule, action
+
+    def take_default(self, verdict: Verdict, action: Action | None) -> None:
+        """Note that nothing spoke for an action."""
+        self.rests = True
+        if STRICTNESS[verdict] > STRICTNESS[self.verdict]:
+            self.verdict, self.rule, self.because = verdict, None, action
+        elif self.rule is None and self.because is None:
+            self.verdict, self.because = stricter(verdict, self.verdict), action
+
+
+class _ToolScope:
+    """The tools that a policy is about."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.fits = compile_text_globs(scope.tool or ("*",))
+
+    def fits_widened(self, tool: str) -> bool:
+        """True if the policy is about ``tool`` under a wider word: an edit is a way to write."""
+        return tool == "edit" and self.fits("write")
+
+
+def _generation(documents: Iterable[PolicyDocument]) -> str:
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update(len(document.source).to_bytes(8, "big"))
+        digest.update(document.source)
+    return digest.hexdigest()[:_GENERATION_DIGITS]
