@@ -54,14 +54,15 @@ def gate_of(
     hosts = HostFacts(workspace=workspace)
     policies.engine(hosts.host(ToolCall("")))  # INVARIANT: what does not compile does not start
     audit = AuditLog.open(settings.audit_dir)
-    approvals = ApprovalStore.open(settings.approvals_path)
+    redactor = Redactor(redaction_key(settings))
+    approvals = ApprovalStore.open(settings.approvals_path, redactor=redactor)
     gate = Gate(
         policies,
         hosts=hosts,
         audit=audit,
         approvals=approvals,
         plugins=installed_plugins(),
-        redactor=Redactor(redaction_key(settings)),
+        redactor=redactor,
         approval_timeout_s=ask_timeout_s,
     )
 
