@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 import click
 
 from rampart.cli.options import CONTEXT, data_dir_option, examples, json_option, settings_of
-from rampart.cli.terminal import print_fields, print_json, visible
+from rampart.cli.terminal import print_fields, print_json, subject, visible
 from rampart.config import Settings
 from rampart.errors import ApprovalError, ConfigError
 from rampart.tokens import read_token, token_in_environment
@@ -262,13 +262,11 @@ def _described(question: Question) -> dict[str, object]:
 
 def _print(question: Question) -> None:
     click.echo(visible(question.id))
-    params = question.params if isinstance(question.params, dict) else {}
-    shown = params.get("command") if question.tool == "exec" else None
     left_s = max(0, question.expires_at - time.time())
     print_fields(
         {
             "tool": question.tool,
-            "call": visible(str(shown or question.params), limit=_SHOWN_CHARACTERS),
+            "call": visible(subject(question.params), limit=_SHOWN_CHARACTERS),
             "in": question.cwd,
             "agent": " ".join(part for part in (question.agent, question.session) if part),
             "why asked": question.message,

@@ -19,7 +19,7 @@ from rampart.cli.options import (
     json_option,
     settings_of,
 )
-from rampart.cli.terminal import complain, print_fields, print_json, verdict_word, visible
+from rampart.cli.terminal import complain, print_fields, print_json, subject, verdict_word, visible
 from rampart.errors import AuditError, AuditUnavailable
 
 if TYPE_CHECKING:
@@ -235,24 +235,23 @@ def _show_line(line: ReadLine, *, as_json: bool) -> None:
 
 
 def _summary(record: dict[str, object]) -> str:
-    stamp = str(record.get("time", ""))[:23].replace("T", " ")
+    stamp = visible(str(record.get("time", ""))[:19].replace("T", " "))
     decision = record.get("decision")
     if not isinstance(decision, dict):
         rest = [record.get(name) for name in ("approval_id", "status", "by", "reason")]
         text = " ".join(str(part) for part in rest if part)
-        return f"{visible(stamp)}  {visible(str(record.get('type', '')))}  {visible(text)}".rstrip()
-    params = record.get("params")
-    command = params.get("command") if isinstance(params, dict) else None
-    shown = command if isinstance(command, str) else _value(params)
+        kind = visible(str(record.get("type", "")))
+        return f"{stamp}  {kind:<12}  {visible(text)}".rstrip()
     who = "/".join(str(record.get(name)) for name in ("agent", "session") if record.get(name))
-    parts = [
-        visible(stamp),
-        verdict_word(str(decision.get("action", "")), width=5),
-        visible(str(record.get("tool", ""))),
-        visible(shown, limit=_SHOWN_CHARACTERS),
-        f"[{visible(who)}]" if who else "",
-    ]
-    return "  ".join(part for part in parts if part)
+    tool = visible(str(record.get("tool", "")))
+    shown = visible(subject(record.get("params")), limit=_SHOWN_CHARACTERS)
+    line = f"{stamp}  {verdict_word(str(decision.get('action', '')), width=5)} {tool:<6}  {shown}"
+    if who:
+        line += f"  [{visible(who)}]"
+    if decision.get("action") != "allow":
+        rule = "/".join(str(decision[key]) for key in ("policy", "rule") if decision.get(key))
+        line += f"  — {visible(str(decision.get('message', '')))} ({visible(rule)})"
+    return line
 
 
 def _value(value: object) -> str:
