@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -67,6 +68,7 @@ class EnforcementPoint:
         self.hidden = frozenset(hidden)
         self._subject = subject
         self._context = context
+        self._signatures: dict[Callable[..., Any], inspect.Signature] = {}
 
     def __deepcopy__(self, memo: object) -> EnforcementPoint:
         return self
@@ -129,7 +131,7 @@ class EnforcementPoint:
         """Return what the model chose, by name and with defaults; nothing that is injected."""
         chosen = {key: value for key, value in kwargs.items() if key not in self.hidden}
         try:
-            bound = inspect.signature(function).bind_partial(*args, **chosen)
+            bound = self._signature(function).bind_partial(*args, **chosen)
         except (TypeError, ValueError):  # no signature, or arguments that the call will refuse
             return {**{f"argument_{n}": value for n, value in enumerate(args)}, **chosen}
         bound.apply_defaults()
@@ -143,6 +145,15 @@ class EnforcementPoint:
             elif name not in self.hidden:
                 seen[name] = value
         return seen
+
+    def _signature(self, function: Callable[..., Any]) -> inspect.Signature:
+        # WHY: reading a signature costs more than a decision; a method bound to its tool is a new
+        # partial at each call, but of the same function
+        key = function.func if isinstance(function, functools.partial) else function
+        signature = self._signatures.get(key)
+        if signature is None:
+            signature = self._signatures[key] = inspect.signature(function)
+        return signature
 
     def _call(self, arguments: Mapping[str, Any]) -> tuple[Guard, str, dict[str, object], str]:
         if self.guard is None:

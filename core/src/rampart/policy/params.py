@@ -18,6 +18,7 @@ from rampart.policy.regex import compile_regex
 ValueTest = Callable[[object], bool]
 ParamTest = Callable[[Mapping[str, object]], bool]
 
+EVERY_PARAMETER: Final = "*"
 _LIST_DEPTH_MAX: Final = 4  # a parameter of lists of lists beyond this is not an entry of anything
 _ENTRIES_MAX: Final = (
     10_000  # more entries than any real parameter holds; above it a restriction counts
@@ -25,7 +26,12 @@ _ENTRIES_MAX: Final = (
 
 
 def lookup(params: Mapping[str, object], name: str) -> list[object]:
-    """Return the values under ``name``: the parameter, and for ``a.b`` the entry inside it."""
+    """Return the values under ``name``: the parameter, and for ``a.b`` the entry inside it.
+
+    ``*`` is every value of every parameter, at any depth.
+    """
+    if name == EVERY_PARAMETER:
+        return _leaves(params)
     found = [params[name]] if name in params else []
     if "." in name:
         value: object = params
@@ -34,6 +40,20 @@ def lookup(params: Mapping[str, object], name: str) -> list[object]:
                 return found
             value = value[part]
         found.append(value)
+    return found
+
+
+def _leaves(params: Mapping[str, object]) -> list[object]:
+    found: list[object] = []
+    pending: list[object] = list(params.values())
+    while pending and len(found) <= _ENTRIES_MAX:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += value.values()
+        elif isinstance(value, list | tuple):
+            pending += value
+        else:
+            found.append(value)
     return found
 
 
