@@ -38,7 +38,11 @@ class Adapter(Protocol):
         ...
 
     def protect(self, obj: Any, guard: Guard) -> Any:
-        """Return a guarded object of the same kind; ``obj`` itself stays as it was."""
+        """Return a guarded object of the same kind.
+
+        ``obj`` itself stays as it was, except where others hold references to its parts (a crew):
+        then it is guarded in place and returned.
+        """
         ...
 
 
