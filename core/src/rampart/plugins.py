@@ -99,6 +99,14 @@ class Plugins:
             decision = _tightened(implementation, call, actions, decision)
         return decision
 
+    @property
+    def silent(self) -> bool:
+        """True if no plugin has a say in decisions."""
+        for plugin in self.installed:
+            if plugin.error:
+                return False
+        return not self._manager.hook.rampart_before_decision.get_hookimpls()
+
     def observe(self, call: ToolCall, decision: Decision) -> None:
         """Tell every plugin what was decided. An error is reported and changes nothing."""
         for implementation in self._manager.hook.rampart_after_decision.get_hookimpls():
@@ -155,13 +163,17 @@ def _denied(message: str, decision: Decision) -> Decision:
     )
 
 
-@functools.cache
 def installed_plugins() -> Plugins:
     """Return the plugins of this process, loaded once.
 
     ``RAMPART_DISABLE_PLUGIN_AUTOLOAD=1`` loads none.
     """
+    return _loaded(os.environ.get("RAMPART_DISABLE_PLUGIN_AUTOLOAD") != "1")
+
+
+@functools.cache
+def _loaded(from_entry_points: bool) -> Plugins:
     plugins = Plugins()
-    if os.environ.get("RAMPART_DISABLE_PLUGIN_AUTOLOAD") != "1":
+    if from_entry_points:
         plugins.load_entry_points()
     return plugins

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from rampart.plugins import installed_plugins
 
 POLICY = """\
 version: "1"
@@ -90,12 +89,9 @@ class Rampart:
 
 
 @pytest.fixture(autouse=True)
-def no_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decide without the plugins that happen to be installed."""
     monkeypatch.setenv("RAMPART_DISABLE_PLUGIN_AUTOLOAD", "1")
-    installed_plugins.cache_clear()
-    yield
-    installed_plugins.cache_clear()
 
 
 @pytest.fixture

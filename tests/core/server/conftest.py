@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from rampart.config import Settings
-from rampart.plugins import installed_plugins
 from rampart.server.run import ServeOptions, Service
 
 POLICY = """\
@@ -52,12 +51,9 @@ StartService = Callable[..., Running]
 
 
 @pytest.fixture(autouse=True)
-def no_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decide without the plugins that happen to be installed."""
     monkeypatch.setenv("RAMPART_DISABLE_PLUGIN_AUTOLOAD", "1")
-    installed_plugins.cache_clear()
-    yield
-    installed_plugins.cache_clear()
 
 
 @pytest.fixture
@@ -84,7 +80,6 @@ def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
     (folder / "policy.yaml").write_text(POLICY)
     with pytest.MonkeyPatch.context() as patch, starter(folder) as start:
         patch.setenv("RAMPART_DISABLE_PLUGIN_AUTOLOAD", "1")
-        installed_plugins.cache_clear()
         yield start()
 
 
