@@ -50,7 +50,7 @@ class Context:
         self.odd: set[str] = set()  # variables that do not simply keep what is assigned
         self.traps: list[tuple[str, int]] = []
         self.functions: dict[int, FunctionValue] = {}
-        self.called: set[str] = set()
+        self.called: set[int] = set()  # bodies of functions that were followed
         self.frames: list[dict[str, Word | None]] = []
         self.trace: list[Command | None] | None = None
         self.active: list[str] = []
@@ -176,12 +176,12 @@ class Context:
 
     def dry_run(self, text: str) -> bool:
         """Run a text for its changes of state alone; False if it cannot be understood."""
-        problem, count = self.problem, len(self.commands)
+        problem, count, called = self.problem, len(self.commands), self.called.copy()
         out, self.out = self.out, []
         self.problem = ""
         self.run_text(text, separate=False)
         understood = not self.problem
-        self.problem, self.out = problem, out
+        self.problem, self.out, self.called = problem, out, called
         del self.commands[count:]
         return understood
 

@@ -286,8 +286,11 @@ class Evaluator(Execution):
             if later:
                 self.state.forget(later)
                 self.run_text(text)
-        for function in self.functions.values():
-            if function.name not in self.called and function.body is not None:
+        followed = 0
+        while followed < len(self.functions):  # WHY: following one may define others
+            function = list(self.functions.values())[followed]
+            followed += 1
+            if id(function.body) not in self.called and function.body is not None:
                 self.state.positional = None
                 self.active.append(function.name)
                 self.run(function.body)

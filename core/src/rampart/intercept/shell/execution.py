@@ -245,7 +245,6 @@ class Execution(Context):
     def _call(self, words: list[Word], redirects: tuple[Redirect, ...], found: Word) -> None:
         """Follow the body of a function with these arguments."""
         name = words[0].text
-        self.called.add(name)
         active = self.active.count(name)
         if active > 1:
             return
@@ -261,6 +260,7 @@ class Execution(Context):
             body = self._body(candidate, name)
             if body is None:
                 continue
+            self.called.add(id(body))
             logged = len(self.log)
             if active:
                 # WHY: a second round stands for all later ones: nothing is known in it
