@@ -1,4 +1,4 @@
-"""A real guard with a small policy, its log, and a person who answers questions."""
+"""What the adapters' tests share: a real guard, its log, and a person who answers questions."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ policies:
     rules:
       - {action: deny, when: {command_matches: ["*forbidden*"]}, message: not this command}
       - {action: ask, when: {command_matches: ["*perhaps*"]}, message: a person must agree}
+      - {action: deny, when: {command_matches: ["rm -rf *"]}, message: destructive}
   - name: source
     match: {tool: [code]}
     rules:
