@@ -37,6 +37,7 @@ from rampart.model import (
     ToolCall,
 )
 from rampart.plugins import Plugins
+from rampart.repeats import Repeats, is_small, key_of, watching_links
 from rampart.sources import PolicyInForce
 
 _log = logging.getLogger("rampart.gate")
@@ -47,7 +48,8 @@ class Gate:
     """Decides calls against a policy. Safe to share between threads.
 
     Without ``audit`` the gate can only preview: ``enforce`` denies, because nothing may run
-    unrecorded.
+    unrecorded. With ``remembers`` a call that was decided before is not analysed again while all
+    that its answer rests on is as it was; it is recorded, held and approved like any other.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Gate:
         redactor: Redactor | None = None,
         clock: Clock | None = None,
         approval_timeout_s: float = APPROVAL_TIMEOUT_S,
+        remembers: bool = True,
     ) -> None:
         self._policies = policies
         self._hosts = hosts
@@ -70,6 +73,7 @@ class Gate:
         self._redactor = redactor or Redactor()
         self._clock = clock or SystemClock()
         self._approval_timeout_s = approval_timeout_s
+        self._repeats = Repeats() if remembers else None
 
     @property
     def policies(self) -> PolicyInForce:
@@ -78,7 +82,7 @@ class Gate:
 
     def check(self, call: ToolCall) -> Decision:
         """Say what would be decided. Leaves no record and uses up nothing."""
-        return self._decide(call)[0]
+        return self._decide(call)
 
     def actions(self, call: ToolCall) -> tuple[Action, ...]:
         """Return what ``call`` would do. Raises: InputError, InputTooLarge."""
@@ -91,7 +95,7 @@ class Gate:
         approved exactly this call, enforcing it again answers allow, one time. With ``monitor`` the
         caller will not block whatever the answer: it is recorded as such, and nobody is asked.
         """
-        decision, _actions = self._decide(call)
+        decision = self._decide(call)
         approval: Approval | None = None
         if decision.action == "ask" and not monitor:
             decision, approval = self._ask(call, decision)
@@ -173,15 +177,10 @@ class Gate:
 
         return self._approvals.resolve(approval_id, approve, by=by, reason=reason, record=record)
 
-    def _decide(self, call: ToolCall) -> tuple[Decision, tuple[Action, ...]]:
+    def _decide(self, call: ToolCall) -> Decision:
         started = self._clock.monotonic()
-        actions: tuple[Action, ...] = ()
         try:
-            _require_names(call)
-            host = self._hosts.host(call)
-            actions = intercept(call, host)
-            decision = self._policies.engine(host).decide(call, actions, now=self._clock.now())
-            decision = self._plugins.tighten(call, actions, decision)
+            decision = self._evaluate(call)
         except InputTooLarge as error:
             decision = Decision("deny", error.message, rule=RULE_INPUT_TOO_LARGE)
         except InputError as error:
@@ -192,7 +191,30 @@ class Gate:
                 "deny", f"the decision failed: {type(error).__name__}", rule=RULE_INTERNAL_ERROR
             )
         decision.duration_us = (self._clock.monotonic() - started) * _MICROSECONDS
-        return decision, actions
+        return decision
+
+    def _evaluate(self, call: ToolCall) -> Decision:
+        repeats, policies, now = self._repeats, self._policies, self._clock.now()
+        key = None
+        if repeats is not None and type(call.cwd) is str and self._plugins.silent:
+            key = key_of(call, *self._hosts.place(call))
+            if key is not None:
+                known = repeats.find(key, policies, now, self._hosts.resolve)
+                if known is not None:
+                    return known
+        _require_names(call)
+        host, links = self._hosts.host(call), None
+        if key is not None:
+            host, links = watching_links(host)
+        actions = intercept(call, host)
+        engine = policies.engine(host)
+        decision = self._plugins.tighten(call, actions, engine.decide(call, actions, now=now))
+        if key is not None and repeats is not None and is_small(actions):
+            # WHY: another thread may have changed the parameters while they were read
+            if key_of(call, host.cwd, host.workspace) != key:
+                return decision
+            repeats.keep(key, decision, policies=policies, links=links, now=now)
+        return decision
 
     def _ask(self, call: ToolCall, decision: Decision) -> tuple[Decision, Approval | None]:
         if self._approvals is None or self._audit is None:

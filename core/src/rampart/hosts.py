@@ -9,6 +9,7 @@ import functools
 import os
 import pwd
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -49,20 +50,27 @@ class HostFacts:
             "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir()),
         }
 
+    @property
+    def resolve(self) -> Callable[[str], str] | None:
+        """Follows the links of an absolute path; None if paths are compared as text only."""
+        return self._resolve
+
     def host(self, call: ToolCall) -> Host:
         """Return the facts for one call; its ``cwd`` wins over this process's own."""
-        cwd = call.cwd if os.path.isabs(call.cwd) else os.getcwd()  # noqa: PTH109, PTH117 - text
-        return Host(
-            home=self._home,
-            cwd=cwd,
-            workspace=self._workspace or self._real(_workspace_of(cwd, self._home)),
-            user=self._user,
-            variables=self._variables,
-            resolve=self._resolve,
-        )
+        cwd, workspace = self.place(call)
+        return Host(self._home, cwd, workspace, self._user, self._variables, self._resolve)
+
+    def place(self, call: ToolCall) -> tuple[str, str]:
+        """Return the directory of one call, and its workspace."""
+        if call.cwd[:1] == "/":
+            cwd = call.cwd
+            # WHY: paths are compared with links resolved; a place named through one would miss
+            real = cwd if self._workspace else self._real(cwd)
+        else:
+            cwd = real = os.getcwd()  # noqa: PTH109 - text; the kernel's answer holds no links
+        return cwd, self._workspace or _workspace_of(real, self._home)
 
     def _real(self, folder: str) -> str:
-        # WHY: paths are compared with their links resolved; a place named through one would miss
         return self._resolve(folder) if self._resolve else folder
 
 

@@ -27,6 +27,11 @@ SHELL_EXPANDED_CHARS_MAX: Final = (
 ACTIONS_MAX: Final = 4000  # derived actions of one call
 CODE_NODES_MAX: Final = 50_000  # syntax nodes visited in one source text
 
+# Repeated calls
+REPEATS_MAX: Final = 1024  # answers that are remembered; a few megabytes
+REPEAT_CHARS_MAX: Final = 4096  # longer calls are rarely made twice
+REPEAT_ACTIONS_MAX: Final = 16  # a call that does more is decided anew
+
 # Policies
 POLICY_BYTES_MAX: Final = 1024 * 1024  # a policy is read by people
 POLICY_DEPTH_MAX: Final = 32  # YAML nesting; a C parser overflowed its stack at 100,000

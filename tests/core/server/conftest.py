@@ -78,9 +78,11 @@ def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
     folder = tmp_path_factory.mktemp("shared") / "rampart"
     folder.mkdir(mode=0o700)
     (folder / "policy.yaml").write_text(POLICY)
-    with pytest.MonkeyPatch.context() as patch, starter(folder) as start:
-        patch.setenv("RAMPART_DISABLE_PLUGIN_AUTOLOAD", "1")
-        yield start()
+    with starter(folder) as start:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RAMPART_DISABLE_PLUGIN_AUTOLOAD", "1")
+            running = start()
+        yield running
 
 
 @contextmanager

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from rampart.cli.calls import EXIT_CODES, call_of, call_options, call_text
 from rampart.cli.options import (
     CONTEXT,
     data_dir_option,
@@ -26,24 +24,7 @@ from rampart.model import Decision, ToolCall
 if TYPE_CHECKING:
     from rampart.sources import PolicyInForce
 
-EXIT_CODES: Final = {"allow": 0, "watch": 0, "deny": 1, "ask": 3}
 _SHOWN_CHARACTERS: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    command: tuple[str, ...]
-    tool: str
-    params: tuple[str, ...]
-    cwd: str | None
-    home: str | None
-    agent: str
-    session: str
-    batch: bool
-    as_json: bool
-    profile: str | None
-    policy: str | None
-    data_dir: str | None
 
 
 @click.command(
@@ -55,23 +36,11 @@ class _Asked:
         "rampart check --profile strict --batch < calls.jsonl > decisions.jsonl",
     ),
 )
-@click.option("--tool", default="exec", show_default=True, help="The tool that is called.")
-@click.option(
-    "--param",
-    "params",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="A parameter of the tool; NAME:=JSON for what is not text.",
-)
-@click.option("--cwd", metavar="DIR", help="Where the call is made; else here.")
-@click.option("--home", metavar="DIR", help="Whose files `~` means; else yours.")
-@click.option("--agent", default="", help="Who asks.")
-@click.option("--session", default="", help="In which session.")
 @click.option("--batch", is_flag=True, help="Decide calls from standard input, JSON lines.")
 @json_option
 @policy_options
 @data_dir_option
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@call_options
 def check(**given: Any) -> None:
     """Say what would be decided about a call. Nothing is recorded, nobody is asked.
 
@@ -85,53 +54,20 @@ def check(**given: Any) -> None:
     """
     from rampart.sources import PolicyInForce, policy_documents
 
-    asked = _Asked(**given)
-    settings = settings_of(asked.data_dir, profile=asked.profile, policy=asked.policy)
+    settings = settings_of(given["data_dir"], profile=given["profile"], policy=given["policy"])
     policies = PolicyInForce(policy_documents(path=settings.policy, profile=settings.profile))
-    if asked.batch:
-        if asked.command or asked.params:
+    if given["batch"]:
+        if given["command"] or given["params"]:
             raise click.UsageError("--batch reads its calls from standard input")
-        _run_batch(policies, asked)
+        _run_batch(policies, home=given["home"], cwd=given["cwd"])
         return
-    call = _call(asked)
-    decision = _preview(policies, call, home=asked.home)
-    if asked.as_json:
-        print_json(_described(decision))
+    call = call_of(given)
+    decision = _preview(policies, call, home=given["home"])
+    if given["as_json"]:
+        print_json(described(decision))
     else:
         _print(call, decision)
     click.get_current_context().exit(EXIT_CODES[decision.action])
-
-
-def _call(asked: _Asked) -> ToolCall:
-    params = dict(_param(text) for text in asked.params)
-    if len(params) != len(asked.params):
-        raise click.UsageError("a parameter is given twice")
-    if asked.command:
-        if asked.tool != "exec" or "command" in params:
-            raise click.UsageError("a COMMAND goes with the tool exec, and only once")
-        words = asked.command
-        params["command"] = words[0] if len(words) == 1 else shlex.join(words)
-    elif not params:
-        raise click.UsageError("nothing to check: give a COMMAND, or --param")
-    return ToolCall(
-        asked.tool,
-        params,
-        agent=asked.agent,
-        session=asked.session,
-        cwd=os.path.abspath(asked.cwd or "."),  # noqa: PTH100 - text; `..` is not followed
-    )
-
-
-def _param(text: str) -> tuple[str, object]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.rstrip(":"):
-        raise click.UsageError(f"--param {text!r}: NAME=VALUE is needed")
-    if not name.endswith(":"):
-        return name, value
-    try:
-        return name[:-1], json.loads(value)
-    except ValueError as error:
-        raise click.UsageError(f"--param {text!r}: not JSON: {error}") from None
 
 
 def _preview(policies: PolicyInForce, call: ToolCall, *, home: str | None) -> Decision:
@@ -143,18 +79,19 @@ def _preview(policies: PolicyInForce, call: ToolCall, *, home: str | None) -> De
     return preview_gate(policies, hosts).check(call)
 
 
-def _run_batch(policies: PolicyInForce, asked: _Asked) -> None:
+def _run_batch(policies: PolicyInForce, *, home: str | None, cwd: str | None) -> None:
     from rampart.cli.batch import Batch
 
     batch = Batch(
         policies,
-        home=asked.home or str(Path.home()),
-        cwd=os.path.abspath(asked.cwd or "."),  # noqa: PTH100 - text; `..` is not followed
+        home=home or str(Path.home()),
+        cwd=os.path.abspath(cwd or "."),  # noqa: PTH100 - text; `..` is not followed
     )
     batch.run(sys.stdin.buffer, sys.stdout.buffer)
 
 
-def _described(decision: Decision) -> dict[str, object]:
+def described(decision: Decision) -> dict[str, object]:
+    """Return a decision as JSON data."""
     return {
         "decision": decision.action,
         "allowed": decision.allowed,
@@ -169,8 +106,7 @@ def _described(decision: Decision) -> dict[str, object]:
 
 
 def _print(call: ToolCall, decision: Decision) -> None:
-    text = call.params.get("command") if call.tool == "exec" else None
-    shown = text if isinstance(text, str) else f"{call.tool} {json.dumps(dict(call.params))}"
+    shown = call_text(call)
     click.echo(
         f"{verdict_word(decision.action, width=5)}  {visible(shown, limit=_SHOWN_CHARACTERS)}"
     )
@@ -178,13 +114,13 @@ def _print(call: ToolCall, decision: Decision) -> None:
         {
             "why": decision.message,
             "rule": "/".join(part for part in (decision.policy, decision.rule) if part),
-            "because of": _reason(decision, text),
+            "because of": _reason(decision, shown),
             "instead": "; ".join(decision.suggestions),
         }
     )
 
 
-def _reason(decision: Decision, whole: object) -> str:
+def _reason(decision: Decision, whole: str) -> str:
     action = decision.because
     if action is None:
         return ""

@@ -26,6 +26,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("rampart.cli.audit", "audit"),
     "check": ("rampart.cli.check", "check"),
     "deny": ("rampart.cli.approvals", "deny"),
+    "explain": ("rampart.cli.explain", "explain"),
     "pending": ("rampart.cli.approvals", "pending"),
     "plugins": ("rampart.cli.plugins", "plugins"),
     "policy": ("rampart.cli.policy", "policy"),
@@ -81,6 +82,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
     epilog=examples(
         "rampart serve                          run the decision service",
         "rampart check -- rm -rf /              what would be decided?",
+        "rampart explain -- rm -rf /            and why?",
         "rampart pending; rampart approve ID    answer an agent's question",
         "rampart audit tail -f                  watch decisions as they are made",
     ),

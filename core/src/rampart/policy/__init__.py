@@ -14,7 +14,7 @@ from rampart.policy.document import (
     Rule,
     Scope,
 )
-from rampart.policy.engine import Engine, compile_policies
+from rampart.policy.engine import Engine, Hearing, compile_policies
 from rampart.policy.schema import parse_policy
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Engine",
     "Example",
     "Examples",
+    "Hearing",
     "Policy",
     "PolicyDocument",
     "Rule",

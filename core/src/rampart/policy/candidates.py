@@ -12,6 +12,7 @@ from operator import attrgetter
 
 from rampart.model import Action
 from rampart.policy.compiled import CompiledRule
+from rampart.policy.document import Condition
 from rampart.policy.domains import canonical_host, hosts_of
 from rampart.policy.glob import TextTest, compile_text_glob
 from rampart.policy.literals import END, START, LiteralIndex
@@ -74,6 +75,8 @@ class RuleTable:
         when = rule.when
         if when.path_matches:
             self._paths.add(compile_path_globs(when.path_matches, self._places, wide=True), rule)
+        elif when.command_matches and _is_selective(when):
+            self._file_by_fact(rule)  # WHY: a look-up costs less than more literals to search for
         elif when.command_matches:
             self._commands.add_globs(when.command_matches, rule)
         elif when.command_contains:
@@ -87,7 +90,7 @@ class RuleTable:
 
     def _file_by_fact(self, rule: CompiledRule) -> None:
         when = rule.when
-        if when.program and not any("*" in name or "?" in name for name in when.program):
+        if when.program and _are_names(when.program):
             for name in when.program:
                 self._programs.setdefault(name, []).append(rule)
         elif when.effect:
@@ -101,6 +104,14 @@ class RuleTable:
             self._assignments.append(rule)
         else:
             self._always.append(rule)
+
+
+def _is_selective(when: Condition) -> bool:
+    return bool(when.effect) or (bool(when.program) and _are_names(when.program))
+
+
+def _are_names(programs: Sequence[str]) -> bool:
+    return not any("*" in name or "?" in name for name in programs)
 
 
 class _TextFile:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from rampart.errors import InputTooLarge
 from rampart.model import (
@@ -38,6 +38,15 @@ _GENERATION_DIGITS: Final = 16
 
 # What a rule can do about an action: speak for its policy, raise allow to watch, end the turn.
 _SILENT, _ENDS, _SPEAKS, _RAISES = 0, 1, 2, 4
+
+
+class Hearing(NamedTuple):
+    """What one policy says about one action: the rule that speaks, its word and its message."""
+
+    policy: str
+    rule: str
+    verdict: Verdict
+    message: str
 
 
 def compile_policies(documents: Sequence[PolicyDocument], *, home: str, workspace: str) -> Engine:
@@ -89,6 +98,28 @@ class Engine:
         if not answer.rests:
             answer.take_default(self.default_action, actions[0] if actions else None)
         return self._decision(call, answer)
+
+    def hear(self, call: ToolCall, action: Action, *, now: float) -> tuple[Hearing, ...]:
+        """Return what each policy has to say about one action, and with which rule.
+
+        For people who ask why: ``decide`` takes the strictest of these, and the default where there
+        are none.
+        """
+        inquiry = Inquiry(call)
+        table, widened = self._table(action.tool)
+        found: list[Hearing] = []
+        done: set[int] = set()
+        for rule in table.candidates(action, inquiry.budget):
+            policy = rule.policy
+            concerned = policy.concerns is None or policy.concerns(call)
+            if policy.rank in done or now >= rule.expires_at or not concerned:
+                continue
+            heard = _hear(rule, action, inquiry, only_restricts=policy.rank in widened)
+            if heard & _ENDS:
+                done.add(policy.rank)
+            if heard & (_SPEAKS | _RAISES):
+                found.append(Hearing(policy.name, rule.id, rule.verdict, rule.message))
+        return tuple(found)
 
     def _ask_policies(self, action: Action, inquiry: Inquiry, now: float, answer: _Answer) -> None:
         """Let every policy speak about one action: in each, the first rule that matches."""

@@ -1,7 +1,7 @@
 """An index from the literal text inside a pattern to the pattern.
 
 Every glob with literal text in it can only match a text that holds that literal. One group of four
-(or three, or two) characters of the literal is its key; a lookup takes the groups of the text and
+(or fewer) characters of the literal is its key; a lookup takes the groups of the text and
 asks a dictionary. The cost grows with the text and with what is found, not with the number of
 patterns: 10,000 rules cost what 100 do.
 """
@@ -19,7 +19,8 @@ START: Final = (
 )
 END: Final = "\x03"
 
-_SIZES: Final = (4, 3, 2)
+_SIZES: Final = (4, 3, 2, 1)
+_FEW_KEYS: Final = 16  # so many searches of a text cost less than cutting it into groups
 _FREQUENT_USES: Final = 1000  # a text that every lookup holds counts as much as this many items
 
 
@@ -38,12 +39,12 @@ class LiteralIndex(Generic[Item]):
             for group in _groups(text.casefold(), size)
             for _ in range(_FREQUENT_USES)
         )
-        self._by_size: list[tuple[int, dict[str, list[Item]]]] = []
+        self._by_size: list[tuple[int, dict[str, list[Item]], frozenset[str]]] = []
 
     def add(self, literals: Iterable[str], item: Item) -> bool:
         """File ``item`` under the best of ``literals``, all of which it requires.
 
-        Returns False if they are too short; the caller must then try the item on every text.
+        Returns False if all are empty; the caller must then try the item on every text.
         """
         groups: set[str] = set()
         for literal in literals:
@@ -63,7 +64,7 @@ class LiteralIndex(Generic[Item]):
             # WHY: long groups are rare in texts, and what few items share keeps buckets short
             best = min(groups, key=lambda group: (-len(group), self._uses[group], group))
             buckets.setdefault(len(best), {}).setdefault(best, []).append(item)
-        self._by_size = list(buckets.items())
+        self._by_size = [(size, found, frozenset(found)) for size, found in buckets.items()]
         self._waiting, self._uses = [], Counter()
 
     def find(self, text: str) -> list[Item]:
@@ -71,15 +72,19 @@ class LiteralIndex(Generic[Item]):
 
         The caller adds START and END if its literals use them.
         """
-        hits: dict[str, list[Item]] = {}  # WHY: a text may repeat one group 60,000 times
         text = text.casefold()
-        for size, buckets in self._by_size:
-            get = buckets.get
-            for at in range(len(text) - size + 1):
-                bucket = get(group := text[at : at + size])
-                if bucket is not None:
-                    hits[group] = bucket
-        return [item for bucket in hits.values() for item in bucket]
+        found: list[Item] = []
+        for size, buckets, keys in self._by_size:
+            if len(keys) <= _FEW_KEYS:
+                hits: Iterable[str] = [key for key in keys if key in text]
+            else:
+                # WHY: a set, as a text may repeat one group 60,000 times
+                hits = keys.intersection(
+                    [text[at : at + size] for at in range(len(text) - size + 1)]
+                )
+            for key in hits:
+                found += buckets[key]
+        return found
 
 
 def _groups(text: str, size: int) -> set[str]:

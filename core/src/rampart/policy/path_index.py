@@ -15,7 +15,7 @@ from itertools import islice, takewhile
 from rampart.policy.compiled import CompiledRule
 from rampart.policy.literals import END, LiteralIndex
 from rampart.policy.path_glob import GLOB_CHARACTERS
-from rampart.policy.paths import Budget, PathGlob, Places, ShellGlob
+from rampart.policy.paths import Budget, PathGlob, Places, ShellGlob, WildSegment
 
 _Filed = tuple[PathGlob, CompiledRule]
 
@@ -78,18 +78,19 @@ class PathFile:
 
     def _find_shell_glob(self, path: ShellGlob, found: set[CompiledRule]) -> None:
         names = self._by_segment.keys() & path.names
-        for start, end in path.wild:
-            names |= self._names_between(start, end)
+        for wild in path.wild:
+            names |= self._names_like(wild)
         for name in self._by_segment if path.crosses else names:
             self._try(self._by_segment[name], path, found)
         self._try(self._by_none, path, found)
 
-    def _names_between(self, start: str, end: str) -> set[str]:
+    def _names_like(self, wild: WildSegment) -> set[str]:
         """Return the names that one segment of a shell glob could be: all, or all and some more."""
-        if start:
-            return set(_with_prefix(self._names, start))
-        if end:
-            return {name[::-1] for name in _with_prefix(self._reversed_names, end[::-1])}
+        if wild.start:
+            return {name for name in _with_prefix(self._names, wild.start) if wild.could_be(name)}
+        if wild.end:
+            reverse = _with_prefix(self._reversed_names, wild.end[::-1])
+            return {name for each in reverse if wild.could_be(name := each[::-1])}
         # LIMIT: a lone wildcard could be any name, so here the cost grows with the rules
         return self._visible
 

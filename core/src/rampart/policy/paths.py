@@ -8,15 +8,23 @@ workspace, and only what is below ``dir``.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rampart.errors import InputTooLarge
 from rampart.limits import GLOB_WORK_US_MAX
 from rampart.policy.literals import END
-from rampart.policy.path_glob import GLOB_CHARACTERS, PathAutomaton, Wildcard, tokenize
+from rampart.policy.path_glob import (
+    GLOB_CHARACTERS,
+    GLOBSTAR,
+    STAR,
+    PathAutomaton,
+    Wildcard,
+    tokenize,
+)
 
 _HOME: Final = re.compile(r"(?:~|\$HOME|\$\{HOME\})(?=/|\Z)")
 _WORKSPACE: Final = re.compile(r"\$\{workspace\}(?=/|\Z)")
@@ -141,14 +149,16 @@ class PathGlob:
 
     def overlaps(self, path: ShellGlob, *, evidence: bool) -> bool:
         """True if ``path`` could denote a path that matches; see ``PathAutomaton.overlaps``."""
-        if not all(path.could_be_at(place, name) for place, name in self._places):
-            return False
+        for place, name in self._places:  # WHY: loops, as this is asked hundreds of times a call
+            if not path.could_be_at(place, name):
+                return False
         if not (path.head.startswith(self._head) or self._head.startswith(path.head)):
             return False
         if not (path.tail.endswith(self._tail) or self._tail.endswith(path.tail)):
             return False
-        if not all(path.could_be(prefix, whole=whole) for prefix, whole in self.segments):
-            return False
+        for prefix, whole in self.segments:
+            if not path.could_be(prefix, whole=whole):
+                return False
         if evidence and not any(path.shows(prefix, whole=whole) for prefix, whole in self.segments):
             return False
         path.budget.spend(len(path.text) * _AUTOMATON_US)
@@ -185,6 +195,42 @@ class Budget:
             raise InputTooLarge("too many paths with wildcards to compare with the policy")
 
 
+class WildSegment(NamedTuple):
+    """A segment with shell wildcards: its literal ends, and how many characters it may have."""
+
+    start: str
+    end: str
+    chars_min: int
+    chars_max: float
+
+    def could_be(self, name: str) -> bool:
+        """True if the segment could be ``name``."""
+        if not self.start and name.startswith("."):
+            return False  # a shell's wildcard leaves dot files alone
+        if not self.chars_min <= len(name) <= self.chars_max:
+            return False
+        return name.startswith(self.start) and name.endswith(self.end)
+
+    def could_begin(self, prefix: str) -> bool:
+        """True if the segment could begin with ``prefix``."""
+        if not self.start and prefix.startswith("."):
+            return False
+        if len(prefix) > self.chars_max:
+            return False
+        return self.start.startswith(prefix) or prefix.startswith(self.start)
+
+
+def _segment(text: str) -> str | WildSegment:
+    """Return a segment without wildcards as it is, and what is known of one with them."""
+    tokens = list(tokenize(text))
+    if all(isinstance(token, str) for token in tokens):
+        return text
+    stars = tokens.count(STAR) + tokens.count(GLOBSTAR)
+    runs = _literal_runs(text)
+    least = len(tokens) - stars
+    return WildSegment(runs[0], runs[-1], least, math.inf if stars else least)
+
+
 class ShellGlob:
     """A path that holds shell wildcards, cut into what can be compared quickly."""
 
@@ -208,13 +254,13 @@ class ShellGlob:
         self.head, self.tail = runs[0], runs[-1]
         self.crosses = "**" in text
         self.names: set[str] = set()
-        self.wild: list[tuple[str, str]] = []
-        self._segments = [(segment, _literal_runs(segment)) for segment in text.split("/")]
-        for segment, runs in self._segments:
-            if len(runs) == 1:
+        self.wild: list[WildSegment] = []
+        self._segments = [_segment(segment) for segment in text.split("/")]
+        for segment in self._segments:
+            if isinstance(segment, str):
                 self.names.add(segment)
             else:
-                self.wild.append((runs[0], runs[-1]))
+                self.wild.append(segment)
         self.try_us = 2 + len(self._segments) // 4
 
     def could_be_at(self, place: int, name: str) -> bool:
@@ -223,8 +269,8 @@ class ShellGlob:
             return True
         if place >= len(self._segments):
             return False
-        segment, runs = self._segments[place]
-        return segment == name if len(runs) == 1 else _could_be(runs[0], runs[-1], name)
+        segment = self._segments[place]
+        return segment == name if isinstance(segment, str) else segment.could_be(name)
 
     def shows(self, prefix: str, *, whole: bool) -> bool:
         """True if a segment could be ``prefix``, and its first letter is no wildcard.
@@ -232,8 +278,8 @@ class ShellGlob:
         Or begin with ``prefix`` if not ``whole``.
         """
         return self._is_named(prefix, whole=whole) or any(
-            start and (start.startswith(prefix) or prefix.startswith(start))
-            for start, _ in self.wild
+            wild.start and (wild.start.startswith(prefix) or prefix.startswith(wild.start))
+            for wild in self.wild
         )
 
     def could_be(self, prefix: str, *, whole: bool) -> bool:
@@ -241,22 +287,13 @@ class ShellGlob:
         if self.crosses or self._is_named(prefix, whole=whole):
             return True
         if whole:
-            return any(_could_be(start, end, prefix) for start, end in self.wild)
-        return any(
-            start.startswith(prefix) or _could_be(start, "", prefix) for start, _ in self.wild
-        )
+            return any(wild.could_be(prefix) for wild in self.wild)
+        return any(wild.could_begin(prefix) for wild in self.wild)
 
     def _is_named(self, prefix: str, *, whole: bool) -> bool:
         return prefix in self.names or (
             not whole and any(name.startswith(prefix) for name in self.names)
         )
-
-
-def _could_be(start: str, end: str, name: str) -> bool:
-    """True if a segment with these ends and wildcards between them could be ``name``."""
-    if not start and name.startswith("."):
-        return False  # a shell's wildcard leaves dot files alone
-    return name.startswith(start) and name.endswith(end)
 
 
 def compile_path_globs(
