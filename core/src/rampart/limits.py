@@ -17,6 +17,9 @@ NAME_CHARS_MAX: Final = 256  # tool, agent and session names
 
 # Shell and source analysis
 SHELL_DEPTH_MAX: Final = 24  # nesting of substitutions, groups and wrapped shells
+SHELL_NESTED_CHARS_MAX: Final = (
+    128 * 1024
+)  # length times depth of a wrapped shell text: each `eval` of a long line reads it all again
 SHELL_COMMANDS_MAX: Final = 2000  # simple commands in one line
 SHELL_WORDS_MAX: Final = 20_000  # words after expansion
 EXPANSION_WORDS_MAX: Final = 256  # words that one brace or glob alternation may become

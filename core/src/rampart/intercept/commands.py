@@ -30,7 +30,13 @@ from rampart.intercept.readers import FROM_INPUT, READERS
 from rampart.intercept.setting import NO_INPUT, Input, Setting
 from rampart.intercept.shell import parse
 from rampart.intercept.shell.model import Command, Script, Word
-from rampart.limits import ACTIONS_MAX, COMMAND_BYTES_MAX, PATH_BYTES_MAX, SHELL_DEPTH_MAX
+from rampart.limits import (
+    ACTIONS_MAX,
+    COMMAND_BYTES_MAX,
+    PATH_BYTES_MAX,
+    SHELL_DEPTH_MAX,
+    SHELL_NESTED_CHARS_MAX,
+)
 from rampart.model import Action, Host
 
 SHEBANGS: Final = (
@@ -243,6 +249,8 @@ def _text_actions(text: str, setting: Setting) -> list[Action]:
         raise InputTooLarge(
             f"shell text of {len(text)} characters; the limit is {COMMAND_BYTES_MAX} bytes"
         )
+    if len(text) * (setting.depth + 1) > SHELL_NESTED_CHARS_MAX:
+        raise InputTooLarge(f"shell text of {len(text)} characters at depth {setting.depth}")
     host = setting.host
     cwd = setting.cwd or ("" if setting.cwd is None else host.cwd)
     script = parse(text, variables=setting.variables, home=host.home, cwd=cwd, depth=setting.depth)

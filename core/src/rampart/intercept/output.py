@@ -115,6 +115,8 @@ def find_targets(words: Sequence[Word]) -> tuple[Word, ...]:
         return tuple(_below(root, name) for root in roots for name in names)
     if _filters(words, at, ("-path", "-ipath", "-wholename", "-regex", "-iregex")):
         return tuple(_below(root, Word("*")) for root in roots)
+    if any(word.text == "-empty" for word in words[at:]):
+        return tuple(_below(root, Word("*")) for root in roots)  # WHY: nothing of value goes
     return tuple(roots)
 
 

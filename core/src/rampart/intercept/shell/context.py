@@ -50,7 +50,9 @@ class Context:
         self.odd: set[str] = set()  # variables that do not simply keep what is assigned
         self.traps: list[tuple[str, int]] = []
         self.functions: dict[int, FunctionValue] = {}
-        self.called: set[int] = set()  # bodies of functions that were followed
+        # WHY the nodes themselves: the tree of an `eval` is let go, and its ids are given to others
+        self.called: dict[int, object] = {}  # bodies of functions that were followed
+        self.defined: dict[int, object] = {}  # where functions are defined
         self.frames: list[dict[str, Word | None]] = []
         self.trace: list[Command | None] | None = None
         self.active: list[str] = []

@@ -233,6 +233,7 @@ class Evaluator(Execution):
         value.text = f"() {node.source[start:]}" if start >= 0 else f"() {{ {node.source}; }}"
         self.log.append(function_key(node.name))
         self.state.define(value)
+        self.defined[id(node)] = node
         self.functions.setdefault(id(node), value)  # WHY: a loop defines one function many times
 
     def _test(self, node: Test) -> None:

@@ -260,7 +260,7 @@ class Execution(Context):
             body = self._body(candidate, name)
             if body is None:
                 continue
-            self.called.add(id(body))
+            self.called[id(body)] = body
             logged = len(self.log)
             if active:
                 # WHY: a second round stands for all later ones: nothing is known in it
