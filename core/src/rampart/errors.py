@@ -83,6 +83,10 @@ class AuditTampered(AuditError):
 
     code = "audit_tampered"
 
+    def __init__(self, message: str, *, help: str = "") -> None:  # noqa: A002 - the word users see
+        advice = "`rampart audit verify` shows where; keep the files, and start a new log elsewhere"
+        super().__init__(message, help=help or advice)
+
 
 class ApprovalError(RampartError):
     """An approval that does not exist, is already resolved, or has expired."""

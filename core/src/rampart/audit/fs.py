@@ -237,7 +237,9 @@ class AuditDirectory:
 
 def _require_ours(status: os.stat_result, path: Path) -> None:
     if status.st_uid != os.geteuid():
-        raise AuditUnavailable(f"{path}: belongs to another user")
+        raise AuditUnavailable(
+            f"{path}: belongs to another user", help="choose another one with --data-dir"
+        )
     if status.st_mode & _OTHERS_MAY_WRITE:
         raise AuditUnavailable(f"{path}: others may write to it", help=f"chmod go-w {path}")
 

@@ -306,4 +306,6 @@ def _join_relative(text: str) -> str:
             parts.pop()
         else:
             parts.append(part)
-    return "/".join(parts) or "."
+    joined = "/".join(parts) or "."
+    # WHY: `./~` is a file of that name; without its beginning it would read as a home
+    return f"./{joined}" if joined.startswith("~") else joined
