@@ -300,7 +300,11 @@ _HOSTILE = [
 @pytest.mark.parametrize(("language", "text"), _HOSTILE)
 def test_hostile_source_is_decided_in_bounded_time(language: str, text: str) -> None:
     """Quadratic or deeper readings would take seconds here; ten times the budget never is."""
-    started = time.process_time()
-    with contextlib.suppress(InputError):
-        actions(language, text)
-    assert time.process_time() - started < 0.5
+
+    def once() -> float:
+        started = time.process_time()
+        with contextlib.suppress(InputError):
+            actions(language, text)
+        return time.process_time() - started
+
+    assert min(once() for _ in range(3)) < 0.5
