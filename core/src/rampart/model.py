@@ -19,9 +19,6 @@ STRICTNESS: Final[Mapping[Verdict, int]] = MappingProxyType(
     {"allow": 0, "watch": 1, "ask": 2, "deny": 3}
 )
 
-FILE_TOOLS: Final = frozenset({"read", "write", "edit", "delete"})
-BUILTIN_TOOLS: Final = FILE_TOOLS | {"exec", "fetch", "code", "mcp"}
-
 EMPTY: Final[Mapping[str, object]] = MappingProxyType({})
 
 # Rule ids of decisions that no rule made. They are part of the contract: logs and clients compare
@@ -38,10 +35,6 @@ RULE_APPROVAL_EXPIRED: Final = "approval_expired"
 RULE_APPROVED: Final = "approved"
 RULE_PLUGIN_ERROR: Final = "plugin_error"
 RULE_SERVICE_UNAVAILABLE: Final = "service_unavailable"
-
-
-def _no_params() -> Mapping[str, object]:
-    return EMPTY
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from rampart.limits import PATH_BYTES_MAX
 if TYPE_CHECKING:
     from rampart.intercept.shell.context import Context
 
-EXPANDED_LATER: Final = frozenset({"PS0", "PS1", "PS2", "PS4"})
 NUMERIC_TESTS: Final = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v"})
 _SUCCEEDS: Final = frozenset(
     {"cd", "pushd", "export", "declare", "local", "readonly", "true", ":", "echo", "printf", "set"}
