@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rampart.intercept import intercept
@@ -14,6 +16,7 @@ from rampart.sources import policy_documents, profile_document, profile_names
 HOME = "/home/me"
 PLACES = ("/workspace/project", "/home/me/src/app")  # a project is often inside a home
 RULES_MAX = 150  # in one profile: more than that nobody reads
+SESSIONS = (Path(__file__).parent / "sessions.yaml").read_text()
 NEEDS_NO_EXAMPLE = frozenset({"watch", "allow"})
 
 
@@ -41,6 +44,12 @@ def speaks(policy: Policy, rule: Rule, example: Example, place: str) -> bool:
     call = call_of(example.call, place)
     host = Host(home=HOME, cwd=place, workspace=place, user="me")
     engine = compile_policies([document], home=HOME, workspace=place)
+    if rule.when.of_response:
+        response = call.params["response"]
+        asked = replace(call, params={k: v for k, v in call.params.items() if k != "response"})
+        actions = intercept(asked, host)
+        reviewed = engine.review(asked, actions, response, now=0.0, late=lambda: False)
+        return reviewed.decision.rule == rule.id
     return engine.decide(call, intercept(call, host), now=0.0).rule == rule.id
 
 
@@ -76,6 +85,9 @@ def test_profile_is_short_and_every_restriction_explains_and_proves_itself(name:
         if rule.action in NEEDS_NO_EXAMPLE:
             continue
         assert rule.message, f"{policy.name}/{rule.id} does not say why"
+        if rule.when.after:  # one call cannot show it: a session has to
+            assert f"rule: {rule.id}" in SESSIONS, f"{policy.name}/{rule.id} is in no session"
+            continue
         assert rule.examples.match, f"{policy.name}/{rule.id} has no example"
         assert rule.examples.not_match, f"{policy.name}/{rule.id} has no counter-example"
 

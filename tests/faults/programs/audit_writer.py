@@ -14,7 +14,9 @@ import sys
 from pathlib import Path
 
 from rampart.audit import AuditLog
+from rampart.audit.checkpoints import Checkpoints
 from rampart.audit.fs import AuditFile
+from rampart.audit.keys import KeyStore
 from rampart.errors import AuditError
 
 
@@ -26,6 +28,8 @@ def arguments():
     parser.add_argument("--segment", type=int, default=64 * 1024 * 1024)
     parser.add_argument("--without", choices=["lock", "early"])
     parser.add_argument("--file-size", type=int, help="RLIMIT_FSIZE until the first error")
+    parser.add_argument("--keys", type=Path, help="sign the log with the keys in this directory")
+    parser.add_argument("--every", type=int, default=3, help="records between two checkpoints")
     parser.add_argument("--go", action="store_true", help="wait for a line on standard input")
     return parser.parse_args()
 
@@ -40,7 +44,8 @@ def main():
     if options.go:
         print("ready", flush=True)
         sys.stdin.readline()
-    log = AuditLog.open(options.directory, segment_bytes_max=options.segment)
+    signer = Checkpoints(KeyStore(options.keys), records=options.every) if options.keys else None
+    log = AuditLog.open(options.directory, segment_bytes_max=options.segment, checkpoints=signer)
     n = 0
     while not options.count or n < options.count:
         if options.without == "early":

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rampart.errors import InputTooLarge
 from rampart.intercept.catalog.load import Catalog, builtin_catalog
 from rampart.intercept.flow import Line, add_source, stands_alone
 from rampart.intercept.invocation import Invocation, Program
-from rampart.intercept.operands import read_invocation
 from rampart.intercept.paths import path_action
 from rampart.intercept.programs import (
     changes_loading,
     exec_action,
     guessed_effects,
+    guessed_reads,
     is_integration,
+    note_sources,
     resolve_program,
     unknown_program,
 )
-from rampart.intercept.readers import FROM_INPUT, READERS
+from rampart.intercept.readers import FROM_INPUT
+from rampart.intercept.readings import read_entry
 from rampart.intercept.setting import NO_INPUT, Input, Setting
 from rampart.intercept.shell import parse
 from rampart.intercept.shell.model import Command, Script, Word
@@ -39,6 +41,8 @@ from rampart.limits import (
 )
 from rampart.model import Action, Host
 
+Positional = tuple[Word, ...] | None
+
 SHEBANGS: Final = (
     ("python", "python"),
     ("node", "node"),
@@ -48,6 +52,11 @@ SHEBANGS: Final = (
 )
 DATA_LANGUAGES: Final = frozenset({"sql", ""})
 """Languages whose programs are data for a service: unknown input to them is ordinary."""
+
+_COMMAND_US: Final = 20  # what reading a command costs, beside its words and what it does
+_CHARS_PER_US: Final = 4  # what parsing costs
+_INNER_TEXT_US: Final = 15  # what a text inside the text costs, however short
+_INNER_CHARS_PER_US: Final = 3  # of a text inside the text, which is read and followed
 
 _DEFINITION: Final = re.compile(r"\(\)\s{0,8}\{")
 _NAME_BEFORE: Final = re.compile(r"([\w:.-]{1,64})\s{0,8}\Z")
@@ -95,6 +104,23 @@ def argv_actions(
     return read_command([Word(text) for text in argv], setting) if argv else []
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Reads the command lines that a source starts, with the catalog in force."""
+
+    catalog: Catalog
+
+    def shell_actions(self, text: str, host: Host, *, cwd: str | None, depth: int) -> list[Action]:
+        """Return what shell text would do."""
+        return shell_actions(text, host, catalog=self.catalog, cwd=cwd, depth=depth)
+
+    def command_actions(
+        self, script: Script, host: Host, *, cwd: str | None, depth: int
+    ) -> list[Action]:
+        """Return what parsed commands would do."""
+        return command_actions(script, host, catalog=self.catalog, cwd=cwd, depth=depth)
+
+
 def script_actions(script: Script, setting: Setting) -> list[Action]:
     """Return what a parsed text does in ``setting``."""
     if setting.depth > SHELL_DEPTH_MAX:
@@ -103,7 +129,7 @@ def script_actions(script: Script, setting: Setting) -> list[Action]:
     if len(commands) == 1 and not script.opaque and stands_alone(commands[0]):
         command = commands[0]
         if command.variables:
-            setting = replace(setting, variables=command.variables)
+            setting = setting.changed(variables=command.variables)
         found = read_command(list(command.words), setting)
         if len(found) > ACTIONS_MAX:
             raise InputTooLarge(f"a command that does more than {ACTIONS_MAX} things")
@@ -114,6 +140,8 @@ def script_actions(script: Script, setting: Setting) -> list[Action]:
 
 def read_command(words: list[Word], setting: Setting) -> list[Action]:
     """Return the ``exec`` action of one command and what its program does with its words."""
+    if setting.host.budget is not None:
+        setting.host.budget.spend(_COMMAND_US + len(words))
     first = words[0]
     if not first.known or (first.glob and first.text not in ("[", "[[")):
         if len(words) == 1 and setting.depth and first.substitutions and is_integration(setting):
@@ -125,16 +153,13 @@ def read_command(words: list[Word], setting: Setting) -> list[Action]:
     entry = setting.catalog.find(name)
     found = [action]
     if entry is None:
-        if len(words) > 2:
-            action.effects = guessed_effects(words[1:]) | setting.inherited
-        else:
-            action.effects = setting.inherited
+        action.effects = setting.inherited
+        if len(words) > 1:
+            action.effects |= guessed_effects(words[1:])
+        if setting.paths:
+            found += guessed_reads(words[1:], setting)
     else:
-        reader = READERS.get(entry.reader) if entry.reader else None
-        invocation = (reader or read_invocation)(entry, words[1:], setting)
-        if reader is None and invocation.entry.reader:
-            invocation = READERS[invocation.entry.reader](entry, words[1:], setting)
-        _finish(invocation, action, found)
+        _finish(read_entry(entry, words[1:], setting), action, found)
     if not real and setting.paths:
         _run_file(first, action, setting, found)
     return found
@@ -159,6 +184,7 @@ def _finish(invocation: Invocation, action: Action, found: list[Action]) -> None
     action.grantable = action.grantable and not invocation.loads
     arguments = invocation.actions()
     found += arguments
+    note_sources(invocation, action, arguments)
     for word in invocation.scripts:
         found += _script_actions(invocation, word, action)
     if not (invocation.commands or invocation.programs):
@@ -169,7 +195,11 @@ def _finish(invocation: Invocation, action: Action, found: list[Action]) -> None
     for words in invocation.commands:
         found += read_command(words, inner)
     for program in invocation.programs:
+        if program.is_output:
+            action.opaque = RUN_TIME_TEXT
         found += _program_actions(program, inner)
+    if len(found) > ACTIONS_MAX:  # WHY: here, as commands that run several others may be nested
+        raise InputTooLarge(f"a command that does more than {ACTIONS_MAX} things")
 
 
 def _inner_setting(invocation: Invocation, action: Action) -> Setting:
@@ -177,8 +207,7 @@ def _inner_setting(invocation: Invocation, action: Action) -> Setting:
     if setting.depth >= SHELL_DEPTH_MAX:
         raise InputTooLarge(f"commands nested deeper than {SHELL_DEPTH_MAX}")
     assignments = tuple(word.text for word in invocation.assignments) if entry.assignments else ()
-    return replace(
-        setting,
+    return setting.changed(
         depth=setting.depth + 1,
         inherited=setting.inherited | entry.inner,
         paths=setting.paths and not entry.fresh,
@@ -197,18 +226,23 @@ def _inner_input(invocation: Invocation) -> Input:
 def _program_actions(program: Program, setting: Setting) -> list[Action]:
     text = program.text
     if not text.known:
-        setting = replace(setting, grantable=False)
+        setting = setting.changed(grantable=False)
     if program.language == "crontab":
         text = replace(text, text=_crontab_commands(text.text))
     if program.language in ("shell", "crontab"):
         if "$" in text.text and setting.variables and not program.shares:
             # WHY: a variable that is not exported is empty in another shell, so both readings count
-            return _both_readings(text.text, setting)
-        return _text_actions(text.text, setting)
+            return _both_readings(text.text, setting, program.positional)
+        return _text_actions(text.text, setting, program.positional)
     from rampart.intercept.code import source_actions  # WHY: source code holds commands in turn
 
     found = source_actions(
-        program.language, text.text, setting.host, cwd=setting.cwd, depth=setting.depth
+        program.language,
+        text.text,
+        setting.host,
+        catalog=setting.catalog,
+        cwd=setting.cwd,
+        depth=setting.depth,
     )
     for action in found:
         action.effects |= setting.inherited
@@ -216,16 +250,19 @@ def _program_actions(program: Program, setting: Setting) -> list[Action]:
     return found
 
 
-def _both_readings(text: str, setting: Setting) -> list[Action]:
+def _both_readings(text: str, setting: Setting, positional: Positional) -> list[Action]:
     plain = {name: word for name, word in setting.variables.items() if name.isidentifier()}
-    found = _text_actions(text, replace(setting, variables={}))
+    found = _text_actions(text, setting.changed(variables={}), positional)
     if plain:
-        found += _text_actions(text, replace(setting, variables=plain, grantable=False))
+        unsure = setting.changed(variables=plain, grantable=False)
+        found += _text_actions(text, unsure, positional)
     return found
 
 
 def _is_fork_bomb(text: str) -> bool:
     """True for a function that does nothing but start itself twice."""
+    if "()" not in text:
+        return False
     for found in _DEFINITION.finditer(text):
         name = _NAME_BEFORE.search(text[max(0, found.start() - 72) : found.start()])
         body = "".join(text[found.end() : found.end() + 200].split())
@@ -244,7 +281,7 @@ def _crontab_commands(table: str) -> str:
     return "\n".join(lines)
 
 
-def _text_actions(text: str, setting: Setting) -> list[Action]:
+def _text_actions(text: str, setting: Setting, positional: Positional = None) -> list[Action]:
     if len(text) > COMMAND_BYTES_MAX:
         raise InputTooLarge(
             f"shell text of {len(text)} characters; the limit is {COMMAND_BYTES_MAX} bytes"
@@ -252,8 +289,19 @@ def _text_actions(text: str, setting: Setting) -> list[Action]:
     if len(text) * (setting.depth + 1) > SHELL_NESTED_CHARS_MAX:
         raise InputTooLarge(f"shell text of {len(text)} characters at depth {setting.depth}")
     host = setting.host
+    if host.budget is not None:
+        host.budget.spend(len(text) // _CHARS_PER_US + (_INNER_TEXT_US if setting.depth else 0))
     cwd = setting.cwd or ("" if setting.cwd is None else host.cwd)
-    script = parse(text, variables=setting.variables, home=host.home, cwd=cwd, depth=setting.depth)
+    script = parse(
+        text,
+        variables=setting.variables,
+        positional=positional,
+        home=host.home,
+        cwd=cwd,
+        depth=setting.depth,
+    )
+    if host.budget is not None:
+        host.budget.spend(script.inner_chars // _INNER_CHARS_PER_US)
     found = script_actions(script, setting)
     if _is_fork_bomb(text):
         effects = setting.inherited | {"exhausts"}
@@ -313,7 +361,7 @@ def _executed(
         known=word.known,
         effects=effects,
     )
-    written = setting.files.get(read.path)
+    written = setting.written(read.path)
     if written is not None and written.fetches:
         action.opaque = DOWNLOADED
         action.effects |= {"runs-downloaded"}
@@ -335,7 +383,7 @@ def _run_file(word: Word, action: Action, setting: Setting, found: list[Action])
             else "shell"
         )
         found += _program_actions(
-            Program(language, Word(written.text)), replace(setting, depth=setting.depth + 1)
+            Program(language, Word(written.text)), setting.changed(depth=setting.depth + 1)
         )
 
 
@@ -363,6 +411,6 @@ def variable_actions(name: str, word: Word, setting: Setting, *, listed_only: bo
             action.effects |= effects
     found = [action]
     if option.role == "shell" and word.text:
-        inner = replace(setting, depth=setting.depth + 1, assignments=(), input=NO_INPUT)
+        inner = setting.inside(depth=setting.depth + 1, input=NO_INPUT)
         found += _program_actions(Program("shell", word), inner)
     return found

@@ -9,38 +9,54 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from rampart.budget import Budget
 from rampart.errors import InputError, InputTooLarge
 from rampart.intercept import params
-from rampart.intercept.arguments import argument_actions
-from rampart.intercept.code import source_actions
+from rampart.intercept.arguments import argument_actions, deletes_unnamed_files, sending_effects
+from rampart.intercept.catalog.load import Catalog, builtin_catalog
+from rampart.intercept.code import is_windows_line, source_actions
 from rampart.intercept.code.languages import canonical_language
 from rampart.intercept.commands import argv_actions, shell_actions
 from rampart.intercept.paths import path_action
+from rampart.intercept.setting import Setting
+from rampart.intercept.tool_kinds import kind_effects
+from rampart.intercept.tool_names import name_effects, switch_effects
 from rampart.intercept.urls import fetch_action, looks_like_url, require_url
-from rampart.limits import ACTIONS_MAX, CODE_BYTES_MAX, COMMAND_BYTES_MAX, NAME_CHARS_MAX
+from rampart.limits import (
+    ACTIONS_MAX,
+    CALL_WORK_US_MAX,
+    CODE_BYTES_MAX,
+    COMMAND_BYTES_MAX,
+    NAME_CHARS_MAX,
+)
 from rampart.model import Action, Host, ToolCall
 from rampart.strict_json import loads
 
 _NONE: Final[frozenset[str]] = frozenset()
 _UPLOADS: Final = frozenset({"uploads"})
-_SENDING_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 _BODY_NAMES: Final = frozenset({"body", "data", "json", "files", "formdata", "payload", "content"})
-_METHOD_NAMES: Final = frozenset({"method", "httpmethod", "verb"})
 _ENVIRONMENT_NAMES: Final = frozenset({"env", "environment", "environ", "envvars"})
+_FILE_CWD_NAMES: Final = frozenset({"cwd", "workdir", "workingdirectory"})
 _INPUT_NAMES: Final = frozenset({"stdin", "input", "inputtext"})
 _UNSTATED: Final = "source in an unstated language"
 
 
-def intercept(call: ToolCall, host: Host) -> tuple[Action, ...]:
+def intercept(call: ToolCall, host: Host, catalog: Catalog | None = None) -> tuple[Action, ...]:
     """Return what ``call`` would do, the call itself first.
+
+    ``catalog`` knows the programs that it runs, None for the built-in one.
 
     Raises: InputError for a parameter that is missing, of the wrong type or ambiguous, and
     InputTooLarge for one over its limit; nothing else.
     """
     params.require_bounded(call.params, call.tool)
+    budget = Budget(CALL_WORK_US_MAX, f"{call.tool}: too much to analyse: make it several calls")
+    host = Host(
+        host.home, host.cwd, host.workspace, host.user, host.variables, host.resolve, budget
+    )
     reader = _READERS.get(call.tool, _read_custom)
     try:
-        actions = reader(call, host)
+        actions = reader(call, host, catalog)
     except RecursionError:
         raise InputTooLarge(f"{call.tool}: nested too deeply to be analysed") from None
     if len(actions) > ACTIONS_MAX:
@@ -51,21 +67,24 @@ def intercept(call: ToolCall, host: Host) -> tuple[Action, ...]:
 # exec
 
 
-def _read_exec(call: ToolCall, host: Host) -> list[Action]:
-    cwd = _cwd(call, host)
+def _read_exec(call: ToolCall, host: Host, catalog: Catalog | None) -> list[Action]:
+    alone = len(call.params) == 1  # WHY: as in most calls; there is nothing else to look for
+    cwd = "" if alone else _cwd(call, host)
     command, words = _command(call)
     if words is not None:
         text = " ".join(words)
         _require_command_size(call, text)
-        actions = argv_actions(words, host, cwd=cwd)
+        actions = argv_actions(words, host, catalog=catalog, cwd=cwd)
     else:
         text = command
         _require_command_size(call, text)
-        actions = shell_actions(text, host, cwd=cwd)
-    actions += _fed(call, text, host, cwd)
-    environment = _environment(call)
-    if environment:
-        _apply_environment(actions, environment)
+        actions = shell_actions(text, host, catalog=catalog, cwd=cwd)
+    if "\\" in text and is_windows_line(text):
+        # WHY: a shell of Windows keeps the backslashes that this one takes away
+        actions += source_actions("powershell", text, host, cwd=cwd, depth=0, catalog=catalog)
+    if not alone:
+        actions += _fed(call, text, host, cwd, catalog)
+        _apply_environment(actions, _environment(call))
     runs = [action for action in actions if action.origin in ("command", "redirect", "call")]
     if len(runs) == 1 and runs[0].command == text:
         return actions
@@ -74,6 +93,10 @@ def _read_exec(call: ToolCall, host: Host) -> list[Action]:
 
 def _command(call: ToolCall) -> tuple[str, list[str] | None]:
     """Return the command as shell text, or as exact words."""
+    if len(call.params) == 1 and "command" in call.params:
+        text = call.params["command"]
+        if isinstance(text, str):  # WHY: as of most calls
+            return _command_text(call, "command", text), None
     found = params.one_value(call, params.COMMAND_NAMES)
     listed = params.one_value(call, params.ARGV_NAMES)
     if found is None and listed is None:
@@ -138,7 +161,7 @@ def _cwd(call: ToolCall, host: Host) -> str:
     return path_action("read", "argument", text, host, cwd="").path
 
 
-def _fed(call: ToolCall, text: str, host: Host, cwd: str) -> list[Action]:
+def _fed(call: ToolCall, text: str, host: Host, cwd: str, catalog: Catalog | None) -> list[Action]:
     """Return what the command would do with a text that it is given as standard input."""
     given = params.one_value(call, _INPUT_NAMES)
     if given is None or not isinstance(given[1], str) or not given[1].strip():
@@ -148,7 +171,7 @@ def _fed(call: ToolCall, text: str, host: Host, cwd: str) -> list[Action]:
         mark += "_"
     fed = f"{text} <<'{mark}'\n{given[1]}\n{mark}\n"
     _require_command_size(call, fed)
-    found = shell_actions(fed, host, cwd=cwd)
+    found = shell_actions(fed, host, catalog=catalog, cwd=cwd)
     for action in found:
         action.origin = "argument"
     return found
@@ -169,6 +192,8 @@ def _environment(call: ToolCall) -> list[str]:
 
 def _apply_environment(actions: list[Action], environment: list[str]) -> None:
     """Give every program of the call its environment; one that changes loading takes the grant."""
+    if not environment:
+        return
     changes = any(
         pair.partition("=")[0] in _LOADERS or pair.startswith(_LOADER_PREFIXES)
         for pair in environment
@@ -219,8 +244,9 @@ _LOADER_PREFIXES: Final = ("LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG")
 # files and requests
 
 
-def _read_file_call(call: ToolCall, host: Host) -> list[Action]:
-    cwd = params.optional_text(call, frozenset({"cwd", "workdir", "workingdirectory"}))
+def _read_file_call(call: ToolCall, host: Host, _catalog: Catalog | None) -> list[Action]:
+    alone = len(call.params) == 1 and "path" in call.params
+    cwd = "" if alone else params.optional_text(call, _FILE_CWD_NAMES)
     place = path_action("read", "argument", cwd, host, cwd="").path if cwd else ""
     actions = []
     for text in params.require_texts(call, params.PATH_NAMES, "path"):
@@ -233,15 +259,17 @@ def _read_file_call(call: ToolCall, host: Host) -> list[Action]:
     return actions
 
 
-def _read_fetch(call: ToolCall, host: Host) -> list[Action]:
-    method = params.optional_text(call, _METHOD_NAMES).upper()
+def _read_fetch(call: ToolCall, host: Host, _catalog: Catalog | None) -> list[Action]:
+    method = params.optional_text(call, params.METHOD_NAMES)
     body = params.one_value(call, _BODY_NAMES)
-    effects = _UPLOADS if method in _SENDING_METHODS or body is not None else _NONE
+    effects = sending_effects(method) | (_UPLOADS if body is not None else _NONE)
     actions = []
     for text in params.require_texts(call, params.URL_NAMES, "url"):
         if text.strip()[:5].lower() != "file:":
             require_url(text, f"{call.tool}: parameter `url`")
         action = fetch_action("call", text, effects=effects, host=host)
+        if action.tool == "read":
+            action.effects |= {"local-file"}
         action.params = call.params
         actions.append(action)
     return actions
@@ -250,8 +278,8 @@ def _read_fetch(call: ToolCall, host: Host) -> list[Action]:
 # source
 
 
-def _read_code(call: ToolCall, host: Host) -> list[Action]:
-    cwd = _cwd(call, host)
+def _read_code(call: ToolCall, host: Host, catalog: Catalog | None) -> list[Action]:
+    place = Setting(host, catalog or builtin_catalog(), cwd=_cwd(call, host))
     stated = canonical_language(params.optional_text(call, params.LANGUAGE_NAMES))
     actions: list[Action] = []
     for language, text in _blocks(call, stated):
@@ -260,21 +288,22 @@ def _read_code(call: ToolCall, host: Host) -> list[Action]:
             raise InputTooLarge(
                 f"{call.tool}: source of {size} bytes; the limit is {CODE_BYTES_MAX}"
             )
-        actions += _source(call, language or "python", text, host, cwd, stated=bool(language))
+        actions += _source(call, language or "python", text, place, stated=bool(language))
     return actions
 
 
 def _source(
-    call: ToolCall, language: str, text: str, host: Host, cwd: str, *, stated: bool
+    call: ToolCall, language: str, text: str, place: Setting, *, stated: bool
 ) -> list[Action]:
+    host, catalog, cwd = place.host, place.catalog, place.cwd
     whole = Action("code", "call", command=text, params=call.params)
     if language == "shell":
         _require_command_size(call, text)
-        parts = shell_actions(text, host, cwd=cwd)
+        parts = shell_actions(text, host, catalog=catalog, cwd=cwd)
         if any(part.origin in ("command", "redirect") for part in parts):
             whole.whole, whole.grantable = True, False
         return [whole, *parts]
-    parts = source_actions(language, text, host, cwd=cwd, depth=0)
+    parts = source_actions(language, text, host, cwd=cwd, depth=0, catalog=catalog)
     opaque = next((part.opaque for part in parts if part.opaque), "")
     if opaque and not stated:
         opaque = _UNSTATED
@@ -309,15 +338,14 @@ def _blocks(call: ToolCall, stated: str) -> list[tuple[str, str]]:
 # tools of other people
 
 
-def _read_mcp(call: ToolCall, host: Host) -> list[Action]:
+def _read_mcp(call: ToolCall, host: Host, catalog: Catalog | None) -> list[Action]:
     found = params.one_value(call, frozenset({"name", "toolname", "tool"}))
     if found is None or not isinstance(found[1], str) or not found[1]:
         raise InputError(f"{call.tool}: parameter `name` is missing or no text")
     name = found[1]
     if len(name) > NAME_CHARS_MAX:
         raise InputTooLarge(f"{call.tool}: a tool name of {len(name)} characters")
-    arguments = _mcp_arguments(call)
-    return [Action(call.tool, "call", params=call.params), *argument_actions(name, arguments, host)]
+    return _named(call, name, _mcp_arguments(call), host, catalog)
 
 
 def _mcp_arguments(call: ToolCall) -> Mapping[str, object]:
@@ -338,12 +366,28 @@ def _mcp_arguments(call: ToolCall) -> Mapping[str, object]:
     return value
 
 
-def _read_custom(call: ToolCall, host: Host) -> list[Action]:
-    own = Action(call.tool, "call", params=call.params)
-    return [own, *argument_actions(call.tool, call.params, host)]
+def _read_custom(call: ToolCall, host: Host, catalog: Catalog | None) -> list[Action]:
+    return _named(call, call.tool, call.params, host, catalog)
 
 
-_READERS: Final[dict[str, Callable[[ToolCall, Host], list[Action]]]] = {
+def _named(
+    call: ToolCall,
+    name: str,
+    arguments: Mapping[str, object],
+    host: Host,
+    catalog: Catalog | None,
+) -> list[Action]:
+    """Return the call itself, with what its tool's name says, and what its arguments name."""
+    found = argument_actions(name, arguments, host, catalog)
+    effects = name_effects(name) | kind_effects(name)
+    if not any(each.tool == "delete" for each in found):  # WHY: a path is judged as a path
+        effects |= switch_effects(name, arguments)
+    if deletes_unnamed_files(name, found):
+        effects |= {"irreversible", "guessed"}
+    return [Action(call.tool, "call", params=call.params, effects=effects), *found]
+
+
+_READERS: Final[dict[str, Callable[[ToolCall, Host, Catalog | None], list[Action]]]] = {
     "exec": _read_exec,
     "read": _read_file_call,
     "write": _read_file_call,

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from rampart.intercept.params import CODE_NAMES, plain_name
-from rampart.limits import NAME_CHARS_MAX, PATH_BYTES_MAX
+from rampart.limits import NAME_CHARS_MAX, PATH_BYTES_MAX, URL_BYTES_MAX
 
 _PARTS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -20,12 +20,31 @@ _DELETES: Final = frozenset(
 _EDITS: Final = frozenset({"edit", "editor", "replace", "patch", "modify", "insert", "multiedit"})
 _WRITES: Final = frozenset(
     {"write", "create", "save", "append", "put", "update", "set", "touch", "mkdir", "make", "store"}
+    | {"push", "commit"}
     | {"download", "export", "dump", "generate", "overwrite", "add"}
 )
 _MOVES: Final = frozenset({"move", "rename", "mv"})
 _COPIES: Final = frozenset({"copy", "cp", "link", "symlink", "duplicate"})
 _UPLOADS: Final = frozenset({"upload", "publish", "share", "send", "attach"})
 _INSTALLS: Final = frozenset({"install", "sideload"})
+_THROUGHOUT: Final = frozenset({"search", "grep", "tree", "archive", "zip", "compress", "tar"})
+"""What a tool does with all that is below the directory that it gets."""
+_FILES: Final = frozenset({"file", "files", "document", "documents"})
+_DIRECTORIES: Final = frozenset(
+    {"directory", "directories", "dir", "folder", "folders", "tree", "rmtree", "rmdir"}
+)
+_STORES: Final = frozenset(
+    {"github", "gitlab", "bitbucket", "gdrive", "drive", "dropbox", "onedrive", "sharepoint", "box"}
+    | {"s3", "gcs", "azure", "blob", "minio", "supabase", "firebase", "sftp", "ftp"}
+)
+_OWN_NAMES: Final = """
+kubectl helm docker git gh aws gcloud az terraform tofu pulumi psql mongosh heroku ssh sudo
+"""
+_PROGRAMS: Final = {name: name for name in _OWN_NAMES.split()} | {
+    "redis": "redis-cli",
+    "k8s": "kubectl",
+}
+"""Tools that are named after a program and get the words after its name."""
 _NONE: Final[frozenset[str]] = frozenset()
 
 _SOURCE_NAMES: Final = frozenset({"source", "src", "from", "old", "oldpath", "sourcepath"})
@@ -58,6 +77,14 @@ _URL_PARTS: Final = frozenset(
     | {"target", "address", "server", "host", "hostname", "domain", "origin", "proxy", "callback"}
 )
 _QUERY_KEYS: Final = frozenset({"query", "sql", "statement", "queries"})
+_SEARCHES: Final = frozenset(
+    {"search", "docs", "documentation", "web", "wiki", "wikipedia", "google", "bing", "brave"}
+    | {"tavily", "lookup", "ask", "faq", "help", "knowledge", "arxiv", "library", "question"}
+)
+_DATABASES: Final = frozenset(
+    {"sql", "db", "database", "postgres", "postgresql", "mysql", "mariadb", "sqlite", "bigquery"}
+    | {"snowflake", "clickhouse", "duckdb", "redshift", "mssql", "supabase", "warehouse", "neon"}
+)
 _EDITOR_COMMANDS: Final = frozenset(
     {"view", "create", "str_replace", "insert", "undo_edit", "delete", "rename", "read", "write"}
 )
@@ -87,8 +114,11 @@ _HOST_TEXT: Final = re.compile(
     r"(?:[\w-]+\.)+[A-Za-z]{2,}(?::\d+)?(?:/\S*)?|localhost(?::\d+)?(?:/\S*)?"
     r"|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?:/\S*)?|\[[0-9A-Fa-f:.]+\](?::\d+)?(?:/\S*)?"
 )
+_VERB_CHARS_MAX: Final = 200  # a verb, and what may stand between it and what it is about
 _SQL: Final = re.compile(
-    r"\s*(?:DROP|TRUNCATE|DELETE|UPDATE|INSERT|ALTER|GRANT|REVOKE|CREATE|COPY|SELECT|WITH|ATTACH)\b",
+    r"\s*(?:--|/\*|(?:\(\s*)?(?:DROP|TRUNCATE|DELETE|UPDATE|INSERT|ALTER|GRANT|REVOKE|CREATE|COPY"
+    r"|SELECT|WITH|ATTACH|BEGIN|COMMIT|ROLLBACK|START\s+TRANSACTION|EXEC|EXECUTE|CALL|EXPLAIN"
+    r"|FLUSHALL|FLUSHDB|MERGE\s+INTO|SET\s+\w+\s*=|USE\s+\w+\s*;)(?!\w))",
     re.IGNORECASE,
 )
 
@@ -130,7 +160,26 @@ def effects_of(tool: str) -> frozenset[str]:
     """Return the effects that a tool's name announces for the files that it is given."""
     words = frozenset(words_of(tool))
     effects = frozenset({"uploads"}) if words & _UPLOADS else _NONE
+    if (words & _DIRECTORIES and words & _DELETES) or words & _THROUGHOUT:
+        effects |= {"recursive"}
     return effects | {"installs", "executes"} if words & _INSTALLS else effects
+
+
+@lru_cache(maxsize=2048)  # WHY: an agent has few tools and calls them often
+def deletes_files(tool: str) -> bool:
+    """True if a tool's name says that it removes files or directories."""
+    words = frozenset(words_of(tool))
+    return bool(words & (_DELETES | {"deletes"}) and words & (_FILES | _DIRECTORIES))
+
+
+def is_elsewhere(tool: str) -> bool:
+    """True if the files of a tool of this name are another machine's: a forge, a cloud store."""
+    return bool(frozenset(words_of(tool)) & _STORES)
+
+
+def program_of(tool: str) -> str:
+    """Return the program whose words a tool of this name gets, or nothing."""
+    return next((_PROGRAMS[word] for word in words_of(tool) if word in _PROGRAMS), "")
 
 
 def is_path_key(key: str) -> bool:
@@ -157,27 +206,38 @@ def is_url_key(key: str) -> bool:
 
 def is_address(text: str) -> bool:
     """True if a text without a scheme can be an address: a domain name, an IP address."""
-    return _HOST_TEXT.fullmatch(text) is not None
+    # WHY: the beginning tells; a longer address is refused when it is read
+    return _HOST_TEXT.fullmatch(text[:URL_BYTES_MAX]) is not None
 
 
 def is_command(tool: str, key: str, text: str) -> bool:
     """True if a parameter of this name is text for a shell."""
     plain = plain_name(key)
-    if plain in _COMMAND_KEYS:
+    if plain in _COMMAND_KEYS or words_of(key)[-1:] in (("command",), ("cmd",)):
         return not (text in _EDITOR_COMMANDS and frozenset(words_of(tool)) & (_EDITS | {"file"}))
+    if plain in ("args", "arguments", "argv", "subcommand") and program_of(tool):
+        return True
     return plain in ("script", "input", "line") and bool(frozenset(words_of(tool)) & _COMMAND_TOOLS)
 
 
 def language_of(tool: str, key: str, text: str, language: str) -> str:
     """Return the language if a parameter of this name is source text, else nothing."""
     plain = plain_name(key)
+    if plain == "sql":
+        return "sql"
     if plain in _QUERY_KEYS:
-        return "sql" if _SQL.match(text) else ""
-    named = next((_LANGUAGES[word] for word in words_of(tool) if word in _LANGUAGES), "")
+        words = frozenset(words_of(tool))
+        if words & _SEARCHES and not words & _DATABASES:
+            return ""  # WHY: `drop table syntax` is a question to a search engine
+        return "sql" if _SQL.match(text.lstrip()[:_VERB_CHARS_MAX]) else ""
     if plain in _LANGUAGES:
         return _LANGUAGES[plain]
     if plain in CODE_NAMES or plain == "script":
-        return language or named
+        return language or _language_named(tool)
     if plain in ("input", "query", "cell", "expression"):
-        return named
+        return _language_named(tool) or ("python" if plain == "expression" and "__" in text else "")
     return ""
+
+
+def _language_named(tool: str) -> str:
+    return next((_LANGUAGES[word] for word in words_of(tool) if word in _LANGUAGES), "")

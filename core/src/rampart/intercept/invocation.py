@@ -20,6 +20,8 @@ from rampart.limits import ACTIONS_MAX, PATH_BYTES_MAX
 from rampart.model import Action
 
 _READS: Final = frozenset({"read", "fetch"})
+_READ_IN_PARTS: Final = frozenset({"", "sql", "shell", "crontab", "awk", "sed"})
+"""Languages of which text from elsewhere is ordinary, or is read with its parts unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,19 @@ class Program:
     language: str  # "shell" or another
     text: Word
     shares: bool = False  # it runs in the shell that holds the command, with all its variables
+    positional: tuple[Word, ...] | None = None  # what `$1`, `$2`, … are, if that is known
+
+    @property
+    def is_output(self) -> bool:
+        """True for source that is all output of another command: ``perl -e "$(curl …)"``."""
+        word = self.text
+        return (
+            self.language not in _READ_IN_PARTS
+            and not word.known
+            and len(word.substitutions) == 1
+            and word.text.startswith(("$(", "`"))
+            and word.text.endswith((")", "`"))
+        )
 
 
 @dataclass(slots=True)
@@ -75,7 +90,7 @@ class Invocation:
 
         Raises: InputTooLarge for more than ACTIONS_MAX.
         """
-        if self.inert == "help":
+        if not self.targets or self.inert == "help":
             return []
         if len(self.targets) > ACTIONS_MAX:
             raise InputTooLarge(f"a command with more than {ACTIONS_MAX} operands")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from rampart.intercept.catalog.model import Entry, Option
 from rampart.intercept.shell.model import Word
 
+_WINDOWS_OPTION: Final = re.compile(r"(?:--?|//?)([A-Za-z?][A-Za-z0-9_-]*)([:=].*)?", re.DOTALL)
 HELP_OPTIONS: Final = frozenset({"--help", "--version"})
 
 
@@ -68,25 +70,24 @@ class _Scan:
     def _enter(self, entry: Entry) -> None:
         self.entry = entry.modes.get(self.mode, entry) if self.mode else entry
         self.found.entry = self.entry
-        first, repeated = self.entry.operands.first, self.entry.operands.repeated
-        self.inner_at = -1
-        for position, role in enumerate((*first, repeated)):
-            if role in ("command", "shell-words"):
-                self.inner_at = position
-                break
+        self.inner_at = self.entry.operands.inner_at
 
     def run(self) -> Arguments:
         found, words = self.found, self.words
         while self.at < len(words):
             if self.inner_at >= 0 and self._inner_starts():
+                if words[self.at].text == "--":  # WHY: `exec vm -- rm x` runs rm, and never `--`
+                    self.at += 1
                 found.tail = len(found.operands)
                 found.operands.extend(words[self.at :])
                 return found
             word = words[self.at]
             self.at += 1
             text = word.text
-            if (
-                self.entry.style != "text"
+            if self.entry.style == "dos" and self._windows_option(word):
+                pass
+            elif (
+                self.entry.style not in ("text", "dos")
                 and text.startswith("-")
                 and (text != "-" or "-" in self.entry.options)
             ):
@@ -118,6 +119,8 @@ class _Scan:
         if not taken and text in self.entry.subcommands:
             return False
         first_operand_seen = bool(found.operands) and self.entry.style == "posix"
+        if self.entry.style == "dos":
+            return _WINDOWS_OPTION.fullmatch(text) is None
         return first_operand_seen or not (
             text.startswith("-") and (len(text) > 1 or "-" in self.entry.options)
         )
@@ -141,6 +144,8 @@ class _Scan:
         if self.found.operands:
             return False
         child = self.entry.subcommands.get(text)
+        if child is None and self.entry.style == "dos":
+            child = self.entry.subcommands.get(text.lower())
         if child is None:
             return False
         self.found.path += (text,)
@@ -174,7 +179,7 @@ class _Scan:
             option = self._long(text)
             if option is not None:
                 self._add_with_next(option, text)
-            elif text in HELP_OPTIONS:
+            elif text in HELP_OPTIONS and not self._is_versioned(text):
                 self.found.inert = "help"
             elif not equals:
                 self.found.unknown = self.found.unknown or text
@@ -184,6 +189,11 @@ class _Scan:
             self._add(options["-NUM"], "-NUM", Word(text[1:]))
         else:
             self._bundle(word)
+
+    def _is_versioned(self, text: str) -> bool:
+        """True for ``backend delete --version 2``: behind a subcommand it is a value's option."""
+        found = self.found
+        return text == "--version" and bool(found.path or (self.entry.verbs and found.operands))
 
     def _single_dash(self, word: Word, name: str) -> None:
         """One dash and a whole word; the entry may list it with two."""
@@ -216,6 +226,26 @@ class _Scan:
             full = next((known for known in self.entry.long_names if known.startswith(name)), None)
             option = self.entry.options[full] if full is not None else None
         return option
+
+    def _windows_option(self, word: Word) -> bool:
+        """Read ``/s``, ``/t:x`` and ``-EncodedCommand x``; False if the word is none of these."""
+        shape = _WINDOWS_OPTION.fullmatch(word.text)
+        if shape is None:
+            return False
+        name, value = shape[1].lower(), shape[2]
+        options = self.entry.options
+        option = options.get(f"/{name}") or options.get(f"-{name}")
+        if option is None and len(name) > 1:
+            # WHY: PowerShell accepts every unambiguous beginning of a name
+            full = next((known for known in options if known[1:].startswith(name)), "")
+            option = options.get(full)
+        if option is None:
+            self.found.unknown = self.found.unknown or word.text
+        elif value is not None:
+            self._add(option, f"/{name}", replace(word, text=value[1:]))
+        else:
+            self._add_with_next(option, f"/{name}")
+        return True
 
     def _bundle(self, word: Word) -> None:
         text, options = word.text, self.entry.options

@@ -113,11 +113,25 @@ def find_targets(words: Sequence[Word]) -> tuple[Word, ...]:
         return tuple(roots)  # LIMIT: without the names this is more than is visited, never less
     if names:
         return tuple(_below(root, name) for root in roots for name in names)
-    if _filters(words, at, ("-path", "-ipath", "-wholename", "-regex", "-iregex")):
+    paths = _filters(words, at, ("-path", "-ipath", "-wholename"))
+    if paths and len(paths) <= EXPANSION_WORDS_MAX:
+        return tuple(replace(path, text=path.text.replace("*", "**"), glob=True) for path in paths)
+    if paths or _filters(words, at, ("-regex", "-iregex")):
         return tuple(_below(root, Word("*")) for root in roots)
     if any(word.text == "-empty" for word in words[at:]):
         return tuple(_below(root, Word("*")) for root in roots)  # WHY: nothing of value goes
     return tuple(roots)
+
+
+def listed_names(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Return the paths that ``ls`` with these words (after its name) prints as they stand there.
+
+    Nothing if it prints names without their directory, as it does for what is inside of one.
+    """
+    options = [word.text for word in words if word.text.startswith("-")]
+    named = tuple(word for word in words if not word.text.startswith("-"))
+    whole = any(text == "--directory" or ("d" in text and text[1] != "-") for text in options)
+    return named if named and (whole or all(word.glob for word in named)) else ()
 
 
 def _filters(words: Sequence[Word], start: int, options: tuple[str, ...]) -> list[Word]:

@@ -12,7 +12,12 @@ from functools import lru_cache
 from typing import Final
 
 from rampart.errors import InputError, InputTooLarge
-from rampart.limits import PARAMS_BYTES_MAX, PARAMS_DEPTH_MAX
+from rampart.limits import (
+    NAME_CHARS_MAX,
+    PARAMS_BYTES_MAX,
+    PARAMS_DEPTH_MAX,
+    PARAMS_VALUES_MAX,
+)
 from rampart.model import ToolCall
 
 _SMALL_COUNT_MAX: Final = 16  # so many texts of so many characters are under every limit
@@ -59,6 +64,7 @@ URL_NAMES: Final = frozenset(
     {"url", "uri", "urls", "link", "href", "endpoint", "address", "target", "website", "page"}
 )
 CODE_NAMES: Final = frozenset({"code", "source", "sourcecode", "program", "snippet", "blocks"})
+METHOD_NAMES: Final = frozenset({"method", "httpmethod", "verb", "requestmethod"})
 LANGUAGE_NAMES: Final = frozenset({"language", "lang", "kernel", "interpreter", "runtime"})
 
 _CACHED_CHARS_MAX: Final = 64  # names of real tools are shorter; longer ones are not remembered
@@ -67,7 +73,9 @@ _NOT_LETTERS: Final = re.compile(r"[\W_]+")
 
 def plain_name(name: str) -> str:
     """Return a parameter's name in lower case without separators: ``filePath``, ``file_path``."""
-    return _plain(name) if len(name) <= _CACHED_CHARS_MAX else _NOT_LETTERS.sub("", name).lower()
+    if len(name) <= _CACHED_CHARS_MAX:
+        return _plain(name)
+    return _NOT_LETTERS.sub("", name[:NAME_CHARS_MAX]).lower()
 
 
 @lru_cache(maxsize=2048)
@@ -85,8 +93,12 @@ def require_bounded(params: Mapping[str, object], what: str) -> None:
     budget = PARAMS_BYTES_MAX
     # INVARIANT: every step takes from the budget, so that a structure that holds itself ends, too
     stack: list[tuple[object, int]] = [(params, 1)]
+    count = 0
     while stack:
         value, depth = stack.pop()
+        count += 1
+        if count > PARAMS_VALUES_MAX:
+            raise InputTooLarge(f"{what}: its parameters hold more than {PARAMS_VALUES_MAX} values")
         budget -= _NODE_BYTES + _size(value)
         if budget < 0:
             raise InputTooLarge(f"{what}: its parameters are over {PARAMS_BYTES_MAX} bytes")
@@ -131,11 +143,12 @@ def strings(value: object, key: str = "") -> Iterator[tuple[str, str]]:
     stack: list[tuple[str, object]] = [(key, value)]
     while stack:
         name, current = stack.pop()
-        text = as_text(current)
-        if text is not None:
+        if isinstance(current, str):
+            yield name, current
+        elif isinstance(current, dict | Mapping):  # WHY: to ask for a Mapping alone is slow
+            stack += [(str(inner), each) for inner, each in reversed(list(current.items()))]
+        elif (text := as_text(current)) is not None:
             yield name, text
-        elif isinstance(current, Mapping):
-            stack.extend((str(inner), each) for inner, each in reversed(list(current.items())))
         elif isinstance(current, list | tuple):
             stack.extend((name, each) for each in reversed(current))
         elif isinstance(current, set | frozenset):
@@ -177,6 +190,10 @@ def require_text(call: ToolCall, names: frozenset[str], wanted: str) -> str:
     found = one_value(call, names)
     if found is None:
         raise InputError(f"{call.tool}: parameter `{wanted}` is missing")
+    return _full_text(call, found)
+
+
+def _full_text(call: ToolCall, found: tuple[str, object]) -> str:
     text = found[1] if isinstance(found[1], str) else _path_text(found[1])
     if text is None:
         raise mistyped(call, found[0], found[1], "text")
@@ -191,8 +208,10 @@ def require_texts(call: ToolCall, names: frozenset[str], wanted: str) -> list[st
     Raises: InputError naming the tool and the parameter.
     """
     found = one_value(call, names)
-    if found is None or not isinstance(found[1], list | tuple):
-        return [require_text(call, names, wanted)]
+    if found is None:
+        raise InputError(f"{call.tool}: parameter `{wanted}` is missing")
+    if not isinstance(found[1], list | tuple):
+        return [_full_text(call, found)]
     texts = [item if isinstance(item, str) else _path_text(item) for item in found[1]]
     kept = [text for text in texts if text]
     if len(kept) != len(texts) or not kept:

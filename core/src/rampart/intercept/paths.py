@@ -9,22 +9,31 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from rampart.errors import InputError, InputTooLarge
 from rampart.limits import PATH_BYTES_MAX
-from rampart.model import Action, Host, Origin
+from rampart.model import EMPTY, Action, Host, Origin
 
 _DECODE_ROUNDS_MAX: Final = 3  # nobody decodes more often than a proxy, a server and an application
+_PATH_US: Final = 8  # what an ordinary path costs, and how long one is
+_ORDINARY_CHARS_MAX: Final = 256
 _ROOT_HOME: Final = "/root"
 
 # A path that is its own normal form: absolute, no `.` or `..` segment, nothing to expand or decode.
 _PLAIN: Final = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[\w.@+,=:*?-]+)+", re.ASCII)
+_PLAIN_RELATIVE: Final = re.compile(
+    r"(?!\.\.?(?:/|\Z))[\w.@+,=*?-]+(?:/(?!\.\.?(?:/|\Z))[\w.@+,=*?-]+)*", re.ASCII
+)
+_PROCESS_LINKS: Final = ("/proc/", "/dev/fd")
+_PROCESS_HEADS: Final = ("/proc", "/dev")
 _HOME_WORD: Final = re.compile(
     r"(?:\$HOME|\$\{HOME\}|\$env:(?:HOME|USERPROFILE)|%(?:HOME|USERPROFILE|HOMEPATH)%)(?=[/\\]|\Z)",
     re.IGNORECASE,
 )
+_PARAMETER: Final = re.compile(r"\$(?:[1-9@*]|\{[1-9@*]\}|IFS|\{IFS\})(?=/)")
 _CWD_WORD: Final = re.compile(r"(?:\$PWD|\$\{PWD\}|\$env:PWD|%CD%|~\+)(?=[/\\]|\Z)")
 _USER_HOME: Final = re.compile(r"~([A-Za-z0-9_][A-Za-z0-9_.-]*)?(?=/|\Z)")
 _FILE_URL: Final = re.compile(r"file:(?://[^/\\]*(?=[/\\]|\Z))?", re.IGNORECASE)
@@ -50,7 +59,7 @@ _LINKED: Final = (
 _LINKED_HEADS: Final = tuple(head for head, _ in _LINKED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # WHY: not frozen, as that costs three times as much for each path
 class NormalPath:
     """One path: its absolute lexical form, other texts for it, and how sure that form is.
 
@@ -84,9 +93,13 @@ def normalize(
     Raises: InputError for a NUL or a ``resolve`` that fails, InputTooLarge over PATH_BYTES_MAX.
     """
     _require_path(text)
-    if _PLAIN.fullmatch(text) and not text.startswith(("/proc/", "/dev/fd")):
-        path, known, hidden, walked = text, True, False, text
-        spellings: list[str] = []
+    known, hidden = True, False
+    spellings: list[str] = []
+    if _PLAIN.fullmatch(text) and not text.startswith(_PROCESS_LINKS):
+        path = walked = text
+    elif cwd and _PLAIN_RELATIVE.fullmatch(text) and _is_plain_folder(cwd):
+        path = walked = f"{cwd}/{text}"
+        spellings = [text]
     else:
         path, known, hidden, spellings, walked = _normalize_slowly(text, _Place(cwd, home))
     if path.startswith(_LINKED_HEADS):
@@ -98,7 +111,7 @@ def normalize(
         spellings.append(resolved)
     if not spellings:
         return NormalPath(path, (), known, hidden)
-    unique = tuple(dict.fromkeys(other for other in spellings if other and other != path))
+    unique = tuple(dict.fromkeys([other for other in spellings if other and other != path]))
     return NormalPath(path, unique, known, hidden, "" if resolved == path else resolved)
 
 
@@ -121,10 +134,16 @@ def path_action(
 
     Raises: as ``normalize``.
     """
+    if host.budget is not None:
+        host.budget.spend(_cost_us(text))
     place = host.cwd if cwd == "" else cwd
     normal = normalize(text, cwd=place, home=host.home, resolve=host.resolve if known else None)
     if normal.hidden:
         effects = effects | {"encoded-traversal"}
+    spellings = normal.spellings
+    if not known and tool == "read" and (empty := _PARAMETER.match(text)):
+        # WHY: a parameter that nobody set is empty, and `cat$IFS$9/x` is a way to write `cat /x`
+        spellings += (normalize(text[empty.end() :], cwd=place, home=host.home).path,)
     escapes = normal.resolved != "" and _leaves_workspace(normal, host)
     if escapes:
         effects = effects | {"link-escape"}
@@ -132,10 +151,23 @@ def path_action(
         tool,
         origin,
         path=normal.path,
-        spellings=normal.spellings,
+        spellings=spellings,
+        params=EMPTY,
         effects=effects,
         grantable=known and normal.known and not normal.hidden and not escapes,
     )
+
+
+@lru_cache(maxsize=64)  # WHY: an agent works in few directories
+def _is_plain_folder(path: str) -> bool:
+    return _PLAIN.fullmatch(path) is not None and not path.startswith(_PROCESS_HEADS)
+
+
+def _cost_us(text: str) -> int:
+    """Return an estimate of what normalising a path costs, links included."""
+    if not text.isascii():
+        return _PATH_US + 2 * len(text)  # WHY: it has three more readings
+    return _PATH_US + (len(text) // 2 if len(text) > _ORDINARY_CHARS_MAX else 0)
 
 
 def _leaves_workspace(normal: NormalPath, host: Host) -> bool:

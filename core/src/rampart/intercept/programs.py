@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from rampart.intercept.catalog.model import NONE
+from rampart.intercept.invocation import Invocation
 from rampart.intercept.options import HELP_OPTIONS
-from rampart.intercept.paths import normalize
+from rampart.intercept.paths import normalize, path_action
+from rampart.intercept.roles import FORGES, address_of
 from rampart.intercept.setting import Setting
 from rampart.intercept.shell.model import Word
-from rampart.intercept.verbs import verb_effects
-from rampart.model import Action
+from rampart.intercept.urls import looks_like_url
+from rampart.intercept.verbs import named_files, option_effects, verb_effects
+from rampart.limits import PATH_BYTES_MAX
+from rampart.model import EMPTY, Action
 
 SYSTEM_DIRECTORIES: Final = frozenset(
     {
@@ -23,6 +27,7 @@ SYSTEM_DIRECTORIES: Final = frozenset(
         "/opt/homebrew/bin",
     }
 )
+_WORDS_MIN: Final = 2  # a verb says something only together with what it is about
 RUN_TIME_PROGRAM: Final = "the program's name is only known at run time"
 
 
@@ -57,8 +62,8 @@ def exec_action(words: list[Word], name: str, normal: str, setting: Setting) -> 
         argv=argv,
         assignments=setting.assignments,
         spellings=() if command is written else (written,),
+        params=EMPTY,
         grantable=known and setting.grantable and not changes_loading(setting),
-        upstream=(),
     )
 
 
@@ -86,8 +91,14 @@ def is_integration(setting: Setting) -> bool:
         and not source.upstream
         and source.argv[1:2] != ()
         and source.argv[1] in _INTEGRATIONS
-        and setting.catalog.find(source.program) is not None
+        and _is_listed(source.program, setting)
     )
+
+
+def _is_listed(program: str, setting: Setting) -> bool:
+    """True if the catalog itself lists the program: an addition does not make it trusted."""
+    entry = setting.catalog.find(program)
+    return entry is not None and not entry.added
 
 
 def unknown_program(words: list[Word], setting: Setting) -> Action:
@@ -107,6 +118,8 @@ def unknown_program(words: list[Word], setting: Setting) -> Action:
 
 def changes_loading(setting: Setting) -> bool:
     """True if an assignment in front of the command changes what code it loads."""
+    if not setting.assignments:
+        return False
     variables = setting.catalog.variables
     for assignment in setting.assignments:
         option = variables.get(assignment.partition("=")[0])
@@ -120,4 +133,44 @@ def guessed_effects(words: list[Word]) -> frozenset[str]:
     texts = {word.text for word in words}
     if texts & HELP_OPTIONS:
         return NONE
-    return verb_effects([word for word in words if not word.text.startswith("-")], listed=False)
+    found = option_effects(words)
+    if len(words) < _WORDS_MIN:
+        return found
+    operands = [word for word in words if not word.text.startswith("-")]
+    return found | verb_effects(operands, listed=False)
+
+
+def note_sources(invocation: Invocation, action: Action, arguments: list[Action]) -> None:
+    """Mark what is fetched to be run: ``npx https://…``, and a package that the line downloads."""
+    for words in invocation.commands:
+        if words and _is_address(words[0]):
+            action.effects |= {"foreign-source"}
+    if "installs" not in action.effects:
+        return
+    for each in arguments:
+        written = invocation.setting.written(each.path) if each.tool == "read" else None
+        if written is not None and written.fetches:
+            action.effects |= {"runs-downloaded"}
+
+
+def _is_address(word: Word) -> bool:
+    text = address_of(word.text)
+    return text.startswith(FORGES) or (looks_like_url(text) and not text.startswith("file:"))
+
+
+def guessed_reads(words: list[Word], setting: Setting) -> list[Action]:
+    """Return reads of the files that a program outside of the catalog is given by name."""
+    effects = setting.inherited | {"guessed"}
+    return [
+        path_action(
+            "read",
+            "argument",
+            word.text,
+            setting.host,
+            cwd=setting.cwd,
+            known=word.known,
+            effects=effects,
+        )
+        for word in named_files(words)
+        if len(word.text) <= PATH_BYTES_MAX
+    ]

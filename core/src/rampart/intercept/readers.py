@@ -11,7 +11,7 @@ from rampart.intercept.invocation import Invocation, Program
 from rampart.intercept.operands import join_words, read_invocation
 from rampart.intercept.options import Arguments
 from rampart.intercept.output import find_targets
-from rampart.intercept.roles import take_git_setting
+from rampart.intercept.roles import part, take, take_git_setting
 from rampart.intercept.setting import Setting
 from rampart.intercept.shell.model import Word
 from rampart.limits import EXPANSION_WORDS_MAX
@@ -20,6 +20,7 @@ FROM_INPUT: Final = Word("$INPUT", known=False)
 """Stands for words that a program takes from its input at run time."""
 
 _FIND_RUNS: Final = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
+_FD_RUNS: Final = frozenset({"-x", "--exec", "-X", "--exec-batch"})
 _FIND_WRITES: Final = frozenset({"-fprint", "-fprint0", "-fls", "-fprintf"})
 
 
@@ -58,6 +59,29 @@ def _read_find(entry: Entry, words: list[Word], setting: Setting) -> Invocation:
 def _for_a_tree(setting: Setting) -> Setting:
     """What a listing hands to a command is a whole tree, path by path."""
     return setting.inside(inherited=setting.inherited | {"recursive"})
+
+
+def _read_fd(entry: Entry, words: list[Word], setting: Setting) -> Invocation:
+    """``fd PATTERN PATH… -x COMMAND``: the command gets what is found below the paths."""
+    cut = next((at for at, word in enumerate(words) if word.text in _FD_RUNS), len(words))
+    found = read_invocation(entry, words[:cut], setting)
+    inner = [word for word in words[cut + 1 :] if word.text != ";"]
+    if not inner:
+        return found
+    pattern, *places = found.arguments.operands or [Word(".")]
+    extension = found.arguments.value("-e", "--extension")
+    name = f"*.{extension.text}" if extension is not None else f"*{pattern.text}*"
+    wide = extension is None and not pattern.text.isalnum()
+    targets = tuple(
+        place if wide else replace(place, text=f"{place.text.rstrip('/')}/**/{name}")
+        for place in places or [Word(".")]
+    )
+    if not any("{" in word.text for word in inner[1:]):
+        inner.append(Word("{}"))
+    found.effects.add("recursive")
+    found.setting = _for_a_tree(found.setting)
+    found.commands.append(_with_targets(inner, targets))
+    return found
 
 
 def _ends_with_plus(inner: list[Word], word: Word) -> bool:
@@ -128,6 +152,17 @@ def _input_words(setting: Setting) -> list[Word]:
     return [FROM_INPUT]
 
 
+def _read_listed(entry: Entry, words: list[Word], setting: Setting) -> Invocation:
+    """``find src | cpio -o``, ``zip -@``: the names of files come from the input."""
+    found = read_invocation(entry, words, setting)
+    if found.entry.reader and not found.inert:
+        if setting.input.words:
+            found.effects.add("recursive")
+        for word in _input_words(setting):
+            take(found, "read", word)
+    return found
+
+
 def _read_parallel(entry: Entry, words: list[Word], setting: Setting) -> Invocation:
     cut = next(
         (i for i, word in enumerate(words) if word.text in (":::", ":::+", "::::")), len(words)
@@ -184,6 +219,53 @@ def _read_git_config(entry: Entry, words: list[Word], setting: Setting) -> Invoc
     return found
 
 
+def _read_git_content(entry: Entry, words: list[Word], setting: Setting) -> Invocation:
+    """``git show HEAD~3:.env`` and ``git log -p -- .env`` print what the file holds or held."""
+    found = read_invocation(entry, words, setting)
+    name = found.arguments.path[-1] if found.arguments.path else ""
+    if found.arguments.has("--no-index"):
+        for word in found.arguments.operands:
+            found.add("read", word)
+    if found.arguments.has(*_GIT_SUMMARIES) or (
+        name in ("log", "whatchanged") and not found.arguments.has("-p", "-u", "--patch")
+    ):
+        return found
+    cut = next((i for i, word in enumerate(words) if word.text == "--"), len(words))
+    for word in words[cut + 1 :]:
+        found.add("read", word)
+    operands = [word for word in words[:cut] if not word.text.startswith("-")]
+    apart = found.arguments.has("--no-index")
+    for word in operands[1:]:  # WHY: git compares files outside of a repository without being told
+        if name == "diff" and (apart or word.text.startswith(("/", "~", "../"))):
+            take(found, "read", word)
+    for word in operands:
+        revision, colon, path = word.text.rpartition(":")
+        if colon and path and not revision.endswith("/") and not word.text.startswith(":/"):
+            found.add("read", part(word, path))
+    if name in ("blame", "annotate") and cut == len(words) and len(operands) > 1:
+        found.add("read", operands[-1])
+    return found
+
+
+def _read_git_outside(entry: Entry, words: list[Word], setting: Setting) -> Invocation:
+    """``git grep --no-index`` and ``git hash-object`` read files of any place."""
+    found = read_invocation(entry, words, setting)
+    name = found.arguments.path[-1] if found.arguments.path else ""
+    if name == "hash-object" or found.arguments.has("--no-index"):
+        for word in found.arguments.operands[1 if name == "grep" else 0 :]:
+            found.add("read", word)
+    return found
+
+
+def _read_transfer(entry: Entry, words: list[Word], setting: Setting) -> Invocation:
+    """A transfer session takes its commands from its input: ``sftp host <<< 'put a.txt'``."""
+    found = read_invocation(entry, words, setting)
+    if setting.input.text is not None:
+        take(found, "transfer", Word(setting.input.text))
+    return found
+
+
+_GIT_SUMMARIES: Final = ("--stat", "--name-only", "--name-status", "--shortstat", "--numstat")
 _SOCAT_FILES: Final = frozenset(["OPEN", "FILE", "GOPEN", "CREATE", "CREAT"])
 _SOCAT_RUNS: Final = frozenset(["EXEC", "SYSTEM", "SHELL"])
 _SOCAT_HOSTS: Final = frozenset(
@@ -237,12 +319,17 @@ def _take_address(found: Invocation, word: Word, text: str, *, writes: bool) -> 
 
 
 READERS: Final[dict[str, Callable[[Entry, list[Word], Setting], Invocation]]] = {
+    "fd": _read_fd,
     "find": _read_find,
     "git-checkout": _read_checkout,
     "git-config": _read_git_config,
+    "git-content": _read_git_content,
+    "listed": _read_listed,
+    "git-outside": _read_git_outside,
     "parallel": _read_parallel,
     "socat": _read_socat,
     "tar": _read_tar,
+    "transfer": _read_transfer,
     "xargs": _read_xargs,
 }
 """Reader name, as entries give it, to the function that reads the words."""

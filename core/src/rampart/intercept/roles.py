@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from rampart.intercept.catalog.model import matcher
+from rampart.intercept.escapes import encoded_code, escape, shell_setting
 from rampart.intercept.invocation import Invocation, Program
 from rampart.intercept.options import is_assignment
 from rampart.intercept.paths import path_action
@@ -29,6 +30,16 @@ _STREAMS: Final = frozenset(
         "/dev/fd/2",
     }
 )
+FORGES: Final = ("github:", "gitlab:", "bitbucket:", "gist:")
+"""How package managers shorten the address of a repository."""
+_EVERYBODYS_INDEX: Final = re.compile(
+    r"https://(?:pypi\.org|download\.pytorch\.org|pypi\.nvidia\.com|registry\.npmjs\.org"
+    r"|registry\.yarnpkg\.com|npm\.jsr\.io|rubygems\.org|index\.crates\.io)(?:/[\w./-]*)?\Z"
+)
+_GITHUB_SHORTHAND: Final = re.compile(r"[A-Za-z0-9][\w-]*/[\w.-]+(?:#\S+)?")
+_NAMED_SOURCE: Final = re.compile(r"@?[\w./-]{1,214}(?:\[[\w,-]*\])? ?@ ?(?=(?:git\+)?\w+://)")
+_SENDS: Final = frozenset({"put", "mput", "send", "reput", "append"})
+_CURL_GLOB: Final = re.compile(r"\{[^{}]*\}|\[[^][]*\]")
 _INPUTS: Final = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 _OPEN_HOST_PATHS: Final = re.compile(
     r"/|/(?:proc|sys|dev|etc|root|boot|var|var/lib|home|usr|lib)(?:/\.?)?|(?:/var)?/run(?:/(?:docker|containerd|podman|crio).*)?"
@@ -87,10 +98,20 @@ def _script(found: Invocation, word: Word) -> None:
     else:
         found.scripts.append(word)
     found.effects.add("runs-code")
+    if looks_like_url(word.text) and not word.text.startswith("file:"):  # `deno run https://…`
+        found.effects.add("foreign-source")
+        found.add("fetch", word)
 
 
 def _url(found: Invocation, word: Word) -> None:
+    if word.text[:5].lower() == "file:" and found.entry.name == "curl":
+        word = part(word, _CURL_GLOB.sub("*", word.text))  # curl expands `{a,b}` and `[0-9]` itself
     found.add("fetch", word)
+
+
+def _filter(found: Invocation, word: Word) -> None:
+    if word.text.startswith(("/", "~", "$HOME")):  # `yq ~/.kube/config`: without an expression
+        found.add("read", word)
 
 
 def _host(found: Invocation, word: Word) -> None:
@@ -112,8 +133,19 @@ def _from(found: Invocation, word: Word) -> None:
         found.effects.add("remote")
         found.copied.append(word)
         _remote(found, word)
+        _read_elsewhere(found, word)
     else:
         _read_source(found, word)
+
+
+def _read_elsewhere(found: Invocation, word: Word) -> None:
+    """A file that another machine or a container hands over is read: ``host:.ssh/id_rsa``."""
+    text = word.text
+    if looks_like_url(text) or "::" in text:
+        return
+    path = text.partition("]:")[2] if "]:" in text else text.partition(":")[2]
+    if path:
+        found.add("read", part(word, path if path[0] in "/~$" else f"~/{path}"))
 
 
 def _to(found: Invocation, word: Word) -> None:
@@ -135,13 +167,36 @@ def _remote(found: Invocation, word: Word) -> None:
     found.add("fetch", part(word, text))
 
 
+def _index(found: Invocation, word: Word) -> None:
+    # WHY: a channel's name and a local directory are no other source
+    if not word.known or (looks_like_url(word.text) and not _EVERYBODYS_INDEX.match(word.text)):
+        found.effects.add("foreign-source")
+
+
+def address_of(text: str) -> str:
+    """Return the address in ``left-pad@https://…`` and ``pkg @ git+https://…``, or the text."""
+    if named := _NAMED_SOURCE.match(text):
+        text = text[named.end() :]
+    return text.removeprefix("git+").partition("#")[0]
+
+
 def _source(found: Invocation, word: Word) -> None:
-    text = word.text.removeprefix("git+").partition("#")[0]
-    if looks_like_url(text):
+    text = word.text
+    text = address_of(text)
+    if text.startswith(FORGES):
+        found.effects.add("foreign-source")
+    elif looks_like_url(text):
         found.effects.add("foreign-source")
         found.add("fetch", part(word, text))
     elif text.startswith((".", "/", "~")):
         found.add("read", word)
+
+
+def _npm_source(found: Invocation, word: Word) -> None:
+    if _GITHUB_SHORTHAND.fullmatch(word.text):
+        found.effects.add("foreign-source")
+    else:
+        _source(found, word)
 
 
 def _manifest(found: Invocation, word: Word) -> None:
@@ -216,6 +271,7 @@ def _header(found: Invocation, word: Word) -> None:
 def _container_from(found: Invocation, word: Word) -> None:
     if ":" in word.text and not word.text.startswith((".", "/", "~")):
         found.copied.append(word)
+        _read_elsewhere(found, word)
     else:
         _read_source(found, word)
 
@@ -223,6 +279,24 @@ def _container_from(found: Invocation, word: Word) -> None:
 def _container_to(found: Invocation, word: Word) -> None:
     if ":" not in word.text or word.text.startswith((".", "/", "~")):
         _destination(found, word)
+
+
+def _database(found: Invocation, word: Word) -> None:
+    take(found, "read", word)
+    take(found, "write", word)
+
+
+def _transfer(found: Invocation, word: Word) -> None:
+    """Commands of a transfer session: ``put a.txt; mirror -R dir``."""
+    for piece in re.split(r"[;\n]", word.text):
+        words = piece.split()
+        names = [name for name in words[1:] if not name.startswith("-")]
+        sends = bool(words) and (
+            words[0] in _SENDS
+            or (words[0] == "mirror" and any(name in words for name in ("-R", "--reverse")))
+        )
+        for name in names[: None if sends and words[0] == "mput" else 1 if sends else 0]:
+            _upload(found, part(word, name.strip("'\"")))
 
 
 def _clone_source(found: Invocation, word: Word) -> None:
@@ -321,10 +395,15 @@ _HANDLERS: Final[dict[str, Callable[[Invocation, Word], None]]] = {
     "container-from": _container_from,
     "container-to": _container_to,
     "copy": _read_source,
+    "database": _database,
     "destination": _destination,
+    "encoded-code": encoded_code,
+    "escape": escape,
+    "filter": _filter,
     "form": _form,
     "git-config": _git_config,
     "header": _header,
+    "index": _index,
     "from": _from,
     "host": _host,
     "into": _into,
@@ -334,11 +413,14 @@ _HANDLERS: Final[dict[str, Callable[[Invocation, Word], None]]] = {
     "mirror": _mirror,
     "mount": _mount,
     "move": _move,
+    "npm-source": _npm_source,
     "script": _script,
     "shell": _shell,
+    "shell-setting": shell_setting,
     "shell-words": _shell,
     "source": _source,
     "to": _to,
+    "transfer": _transfer,
     "upload": _upload,
     "url": _url,
     "url-file": _url_file,

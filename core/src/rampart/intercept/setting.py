@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from rampart.intercept.catalog.load import Catalog
 from rampart.intercept.catalog.model import NONE
@@ -59,6 +59,34 @@ class Setting:
     assignments: tuple[str, ...] = ()
     files: Mapping[str, Written] = field(default_factory=dict)
 
+    def written(self, path: str) -> Written | None:
+        """Return what the line wrote to ``path`` before, or unpacked into a directory above it."""
+        found, folder = self.files.get(path), path
+        while self.files and found is None and folder:
+            folder = folder.rpartition("/")[0]
+            found = self.files.get(f"{folder}/*")
+        return found
+
+    def changed(self, **changes: object) -> Setting:
+        """Return this setting with other values. WHY: ``replace`` takes three times as long."""
+        found = Setting(
+            self.host,
+            self.catalog,
+            self.cwd,
+            self.depth,
+            self.inherited,
+            self.paths,
+            self.grantable,
+            self.input,
+            self.upstream,
+            self.variables,
+            self.assignments,
+            self.files,
+        )
+        for name, value in changes.items():
+            setattr(found, name, value)
+        return found
+
     def inside(self, **changes: object) -> Setting:
         """Return the setting of a command that this one runs."""
-        return replace(self, assignments=(), **changes)  # type: ignore[arg-type]  # names are checked by replace
+        return self.changed(assignments=(), **changes)

@@ -15,7 +15,7 @@ from rampart.errors import InputError, InputTooLarge
 from rampart.intercept.addresses import address_classes, embedded_address
 from rampart.intercept.paths import path_action
 from rampart.limits import URL_BYTES_MAX
-from rampart.model import Action, Host, Origin
+from rampart.model import EMPTY, Action, Host, Origin
 
 DISAGREE: Final = "URL parsers disagree about its host"
 UNREADABLE: Final = "a URL that cannot be parsed"
@@ -30,6 +30,8 @@ _PLAIN: Final = re.compile(
     re.ASCII,
 )
 _TRIMMED: Final = "".join(chr(code) for code in range(0x21))
+_URL_US: Final = 25  # what bringing an address into its canonical form costs
+_URL_CHARS_PER_US: Final = 8
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _WRAPPER: Final = re.compile(r"(?:view-source|jar|blob|url|feed|filesystem):", re.IGNORECASE)
 _SCP: Final = re.compile(
@@ -106,6 +108,9 @@ def fetch_action(
 
     Raises: InputTooLarge; of a ``file:`` URL also InputError.
     """
+    if host is not None and host.budget is not None:
+        foreign = 0 if text.isascii() else len(text)
+        host.budget.spend(_URL_US + len(text) // _URL_CHARS_PER_US + foreign)
     if text.lstrip(_TRIMMED)[:5].lower() == "file:":
         place = host or Host(home="/root", cwd="/", workspace="/")
         return path_action(
@@ -118,6 +123,7 @@ def fetch_action(
         url=found.url,
         host=found.host,
         spellings=found.spellings,
+        params=EMPTY,
         effects=effects | found.effects,
         opaque=found.opaque,
         grantable=known and not found.opaque,

@@ -242,6 +242,14 @@ class TestOtherTools:
     """MCP tools and tools of any name: their arguments say what they do."""
 
     @pytest.mark.parametrize(
+        ("said", "wanted"), [(True, True), ("yes", True), (False, False), ("", False), (0, False)]
+    )
+    def test_a_whole_tree_is_meant_where_the_call_says_so(self, said: object, wanted: bool) -> None:
+        """An empty or false `recursive` says no."""
+        (path,) = (each for each in actions("anything", path="/x", recursive=said) if each.path)
+        assert ("recursive" in path.effects) is wanted
+
+    @pytest.mark.parametrize(
         ("name", "arguments", "tool", "operand"),
         [
             ("read_file", {"path": "/etc/shadow"}, "read", "/etc/shadow"),

@@ -10,7 +10,12 @@ from typing import Final
 
 NONE: Final[frozenset[str]] = frozenset()
 
+TAIL_ROLES: Final = frozenset({"command", "shell-words", "code-words"})
+"""Roles of an operand together with all words that follow it."""
+
 Matcher = Callable[[str], bool]
+
+_STAR: Final = re.compile(r"\*(?![^\[\]]*\])")  # `[*]` is the star itself
 
 
 @dataclass(slots=True)
@@ -39,6 +44,11 @@ class Operands:
     first: tuple[str, ...] = ()
     repeated: str = "text"
     last: tuple[str, ...] = ()
+    inner_at: int = field(init=False)  # where the words of an inner command begin; -1: nowhere
+
+    def __post_init__(self) -> None:
+        roles = (*self.first, self.repeated)
+        self.inner_at = next((at for at, role in enumerate(roles) if role in TAIL_ROLES), -1)
 
     def without(self, place: str) -> Operands:
         """Return the roles that are left when an option stands in for the first or last operand."""
@@ -76,16 +86,19 @@ class Entry:
     examples: Mapping[str, object] = field(default_factory=dict)
     launches: bool = False  # some operand or option is a command: unknown options make it opaque
     keyed: bool = False  # has operands of the form name=value
+    added: bool = False  # described by a policy or a plugin, not by the catalog itself
+    readings: tuple[Entry, ...] = ()  # other descriptions of it: what any of them finds counts
     long_names: tuple[str, ...] = ()  # for abbreviations
 
 
 def matcher(pattern: str) -> Matcher:
     """Compile a glob (``* ? […]``, case-insensitive) to a function that is linear in the text."""
-    pieces = [re.compile(_piece(piece), re.DOTALL | re.IGNORECASE) for piece in pattern.split("*")]
+    parts = _STAR.split(pattern)
+    pieces = [re.compile(_piece(piece), re.DOTALL | re.IGNORECASE) for piece in parts]
     if len(pieces) == 1:
         whole = pieces[0]
         return lambda text: whole.fullmatch(text) is not None
-    fixed = [_piece_length(piece) for piece in pattern.split("*")]
+    fixed = [_piece_length(piece) for piece in parts]
     return lambda text: _in_order(pieces, fixed[-1], text)
 
 

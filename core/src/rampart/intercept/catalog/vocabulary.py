@@ -51,16 +51,45 @@ EFFECTS: Final[Mapping[str, str]] = MappingProxyType(
         "listens": "Opens a port that others can connect to.",
         "tunnels": "Forwards ports or traffic, or exposes a local service.",
         "raw-socket": "Opens a plain connection with the shell's own network files.",
+        "network-file": "The shell's own network files, /dev/tcp and /dev/udp, open a connection.",
         "scans": "Probes or attacks other machines: port scans, password guessing, stress tests.",
         # places, found in the text of paths and addresses
         "encoded-traversal": "A path whose percent-escapes hide a step upwards.",
         "link-escape": "A link leads from the workspace to a place outside of it.",
+        "local-file": "A file of this machine, named to a tool that is there for addresses.",
         # the project and its services
         "deploys": "Changes a running system: applies infrastructure, rolls out, restarts.",
-        "guessed": "Read from the words of a command that the catalog does not list.",
+        "pays": "Moves money, or orders something that costs some.",
+        # tools that nobody listed: which side of a session they are on
+        "looks-up": "A tool that looks something up and changes nothing, says its name.",
+        "acts": "A tool that sends, orders, changes, runs or grants something, says its name.",
+        "personal": "A tool about somebody's own accounts, payments or health, says its name.",
+        "takes-notes": "A tool that writes notes, a summary or a draft, says its name.",
+        "guessed": "Read from the words of a command, or the name of a tool, that nobody listed.",
     }
 )
 """Effect name to the sentence that explains it. Policies say ``effect: irreversible``."""
+
+ADDRESS_EFFECTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "loopback": "The address is this machine: localhost, 127.0.0.0/8, ::1, 0.0.0.0.",
+        "private": "An address of a private network, or a name of one: 10.0.0.0/8, .local.",
+        "link-local": "The address is valid on one link only: 169.254.0.0/16, fe80::/10.",
+        "metadata": "A cloud's metadata service, which hands out credentials of the machine.",
+        "multicast": "The address stands for many machines.",
+        "unspecified": "The address names no machine, and is taken for this one: 0.0.0.0, ::.",
+        "internal-name": "A name without a dot, which only a local resolver answers.",
+        "userinfo": "A user name or a password stands in the address.",
+        "idna": "The name holds other letters than a-z, which may look like another name.",
+        "inline": "The address holds its content itself: data:, about:.",
+    }
+)
+"""What an address is, found in its text: effects of ``fetch`` actions. Catalog entries have none
+of these; policies may name them like the others.
+"""
+
+ALL_EFFECTS: Final = frozenset({*EFFECTS, *ADDRESS_EFFECTS})
+"""Every effect that an action can have: a policy that names another one is mistaken."""
 
 ROLES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -74,11 +103,14 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
         "upload": "A file whose content is sent away.",
         "at-file": "Data to send; `@name` stands for the content of that file.",
         "form": "A form field to send; `name=@file` and `name=<file` send that file's content.",
+        "database": "A file that is read and written.",
         "destination": "Where copies go: a file, or a directory that gets the sources' names.",
         "url": "An address that is fetched.",
         "host": "A host, `user@host` or `host:port` that is contacted.",
         "from": "A local path or `host:path` or URL that is copied from.",
         "to": "A local path or `host:path` or URL that is copied to.",
+        "filter": "An expression, or a file where it is an absolute path.",
+        "transfer": "Commands of a transfer session, of which `put FILE` sends a file away.",
         "mirror": "As `to`, and what is not in the sources is removed there.",
         "into": "A directory that files are unpacked into.",
         "url-file": "An address that is fetched into a file of its last segment's name.",
@@ -89,6 +121,8 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
         "git-config": "`name=value`, a setting of git.",
         "source": "A package: a name, a local path (read) or a URL (fetched).",
         "manifest": "A local path (read) or a URL (fetched).",
+        "npm-source": "As `source`; `user/repository` is one of GitHub.",
+        "index": "Where packages come from; the registry that everybody uses is not foreign.",
         "volume": "`host-path:container-path[:ro]`, made visible to a container.",
         "mount": "`type=bind,source=path,…`, made visible to a container.",
         "chdir": "The directory in which the program works.",
@@ -97,16 +131,28 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
         "command": "The program to run, followed by its own words.",
         "shell": "Shell text to run.",
         "shell-words": "Shell text to run, made of this word and all that follow.",
+        "escape": "A command of the program; `!text`, `shell text`, `system('text')` run a shell.",
+        "shell-setting": "`name=value`, where some names hold shell text: `ProxyCommand`, `exec`.",
+        "encoded-code": "Source text in the entry's language, as base64 of UTF-16.",
         "code": "Source text in the entry's language.",
+        "code-words": "Source text in the entry's language: this word and all that follow.",
         "key": "A key or certificate that is read to prove an identity.",
         "key-binding": '`"keys": shell text`, run when the keys are pressed.',
     }
 )
 """Role name to the sentence that explains it. `code:LANGUAGE` names another language."""
 
-STYLES: Final = frozenset({"gnu", "posix", "long", "text"})
+STYLES: Final = frozenset({"gnu", "posix", "long", "text", "dos"})
 """How options are written.
 
 ``gnu``: bundled short options and long ones, anywhere. ``posix``: the same, until the first
-operand. ``long``: one dash and a whole word. ``text``: there are none.
+operand. ``long``: one dash and a whole word. ``text``: there are none. ``dos``: a slash or a dash
+and a whole word in any case, which may be cut short, with a value behind a colon or in the next
+word.
 """
+
+READER_NAMES: Final = frozenset(
+    {"fd", "find", "git-checkout", "git-config", "git-content", "git-outside", "listed", "parallel"}
+    | {"socat", "tar", "transfer", "xargs"}
+)
+"""Readers for words that follow a grammar of their own: ``rampart.intercept.readers``."""

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from rampart.intercept.code.languages import source_actions
+from rampart.intercept.code.powershell import is_windows_line
 
-__all__ = ["source_actions"]
+__all__ = ["is_windows_line", "source_actions"]

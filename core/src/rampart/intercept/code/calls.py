@@ -90,6 +90,15 @@ smtplib.SMTP smtplib.SMTP_SSL smtplib.LMTP => host+uploads:0|host
 ftplib.FTP ftplib.FTP_TLS imaplib.IMAP4_SSL poplib.POP3_SSL telnetlib.Telnet => host:0|host
 nntplib.NNTP => host:0|host
 paramiko.SSHClient().connect paramiko.Transport fabric.Connection => host+remote:0|hostname|host
+paramiko.SSHClient().open_sftp().put paramiko.SFTPClient.from_transport().put => read+uploads:0
+fabric.Connection().put pysftp.Connection().put => read+uploads:0|local|localpath
+boto3.client().upload_file boto3.resource().meta.client.upload_file => read+uploads:0|Filename
+boto3.resource().Bucket().upload_file boto3.resource().Object().upload_file => read+uploads:0
+boto3.client().get_secret_value boto3.client().get_parameter => note+credential
+google.cloud.storage.Client().bucket().blob().upload_from_filename => read+uploads:0
+google.cloud.storage.Client().get_bucket().blob().upload_from_filename => read+uploads:0
+huggingface_hub.upload_file huggingface_hub.HfApi().upload_file => read+uploads:0|path_or_fileobj
+huggingface_hub.upload_folder huggingface_hub.HfApi().upload_folder => read+recursive:0|folder_path
 paramiko.SSHClient().exec_command fabric.Connection().run => note+remote
 asyncio.open_connection => host+raw-socket:0|host
 socket.create_connection => address+raw-socket:0|address
@@ -143,7 +152,12 @@ _CLIENTS: Final = (
     "curl_cffi.requests",
     "cloudscraper.create_scraper()",
 )
-_SENDS: Final = frozenset({"post", "put", "patch"})
+_METHOD_EFFECTS: Final = {
+    "post": frozenset({"uploads"}),
+    "put": frozenset({"uploads"}),
+    "patch": frozenset({"uploads"}),
+    "delete": frozenset({"irreversible", "remote"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +197,7 @@ def _read_table() -> dict[str, tuple[Operation, ...]]:
             table.update(dict.fromkeys(names.split(), found))
     for client in _CLIENTS:
         for method in _METHODS:
-            sends = frozenset({"uploads"}) if method in _SENDS else frozenset()
+            sends = _METHOD_EFFECTS.get(method, frozenset())
             table[f"{client}.{method}"] = (Operation("fetch", sends, 0, ("url",)),)
         table[f"{client}.request"] = (Operation("request", position=1, keywords=("url",)),)
     for pool in ("urllib3.PoolManager()", "urllib3"):
@@ -215,7 +229,8 @@ DANGEROUS_MODULES: Final = frozenset(_DANGEROUS_MODULES_TEXT.split())
 _DESTROYS: Final = re.compile(
     r"(?:delete|drop|destroy|purge|terminate|truncate|wipe|erase)_?(?:all|ind(?:ex|ices|exes)|bucket"
     r"|database|db|collection|table|cluster|namespace|project|topic|queue|instance|volume|snapshot"
-    r"|repositor(?:y|ies)|repo|stack|keyspace|vault|zone|domain|schema|backup|tenant|account)s?"
+    r"|repositor(?:y|ies)|repo|stack|keyspace|vault|zone|domain|schema|backup|tenant|account|object"
+    r"|user|role|secret|image|function|deployment|namespaced_\w{1,40})s?"
     r"|flush_?(?:all|db)",
     re.IGNORECASE,
 )
@@ -231,7 +246,8 @@ def guessed_effects(method: str) -> frozenset[str]:
 
 
 DATABASE_METHODS: Final = frozenset(
-    {"execute", "executemany", "executescript", "raw", "exec_driver_sql"}
+    {"execute", "executemany", "executescript", "raw", "exec_driver_sql", "sql", "query"}
+    | {"query_and_wait", "execute_query", "run_sql", "execute_sql"}
 )
 """Methods of a database connection whose text is SQL."""
 

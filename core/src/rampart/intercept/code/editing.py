@@ -26,11 +26,15 @@ _SED_SUBSTITUTE: Final = re.compile(r"([sy])([^\w\s\\])", re.DOTALL)
 _SED_FLAGS: Final = re.compile(r"[gpiIMm0-9]*([ew]?)[gpiIMme0-9]*(?:[ \t]+([^\n;}]+))?")
 
 
+_AWK_HOME: Final = re.compile(r'ENVIRON\[\s*"HOME"\s*\]')
+
+
 def read_awk(text: str, findings: Findings) -> None:
     """Add the commands, files and connections of an awk program."""
     if len(text) > _SOURCE_CHARS_MAX:
         findings.opaque(text[:200], "source too long to be analysed")
         return
+    text = _AWK_HOME.sub('"~"', text)
     tokens = [word for word in _AWK_TOKEN.findall(text) if word[0] not in "#/" or word == "/"]
     printing = False
     for index, word in enumerate(tokens):
@@ -47,10 +51,19 @@ def read_awk(text: str, findings: Findings) -> None:
         elif word in ("|", "|&") and printing:
             _run(following, findings)
         elif word in (">", ">>") and printing and following.startswith('"'):
-            _use_file("w", unescape(following[1:-1]), findings)
+            _use_file("w", _joined(tokens, index + 1), findings)
         elif word == "<" and "getline" in tokens[max(index - 3, 0) : index]:
-            _use_file("r", unescape(following.strip('"')), findings)
+            _use_file("r", _joined(tokens, index + 1), findings)
     _connect(text, findings)
+
+
+def _joined(tokens: list[str], start: int) -> str:
+    """Return the text of the strings that stand side by side, as awk joins them."""
+    end = start
+    while end < len(tokens) and tokens[end].startswith('"'):
+        end += 1
+    words = tokens[start : max(end, start + 1)]
+    return "".join(unescape(word.strip('"')) for word in words)
 
 
 def _run(word: str, findings: Findings) -> None:

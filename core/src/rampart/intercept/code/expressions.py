@@ -52,7 +52,7 @@ _PASSED: Final = frozenset(
     }
 )
 _HOME: Final = re.compile(
-    r"(?:os\.|\(\)\.)?homedir\(\)|os\.UserHomeDir\(\)|Dir\.home|process\.env(?:\.HOME|\[HOME\])"
+    r"(?:os\.|\(\)\.|require\((?:node:)?os\)\.)?homedir\(\)|os\.UserHomeDir\(\)|Dir\.home|process\.env(?:\.HOME|\[HOME\])"
     r"|\$?(?:ENV|_SERVER)(?:\[HOME\]|\{HOME\})|ENV\.fetch\(HOME\)|(?:(?:os|Sys)\.)?[gG]etenv\(HOME\)"
 )
 
@@ -186,7 +186,7 @@ class Expressions:
         for token in tokens[:_ARGUMENT_TOKENS_MAX]:
             if token.kind == "op":
                 nesting += (token.text in _OPENERS) - (token.text in ")]}")
-                if token.text == "," and nesting == 0:
+                if token.text in (",", ";") and nesting == 0:
                     parts.append([])
                     continue
                 if token.text == "\n":
@@ -206,8 +206,12 @@ class Expressions:
         """Return the text of an expression, with ``$unknown`` for what is no literal."""
         if self._values > _VALUES_MAX or not tokens:
             return UNKNOWN
-        if _HOME.fullmatch(plain_text(tokens)):
+        head = _home_length(tokens)
+        if head == len(tokens):
             return Text(self._home)
+        if head and tokens[head].text in ("+", "..", "."):  # os.homedir() + "/.netrc"
+            rest = self._value(tokens[head + 1 :])
+            return Text(self._home + rest.text, rest.known)
         self._values += 1
         try:
             called = self._called_value(tokens)
@@ -261,6 +265,18 @@ class Expressions:
         if chain in _PASSED:
             return parts[0] if parts else UNKNOWN
         return Text("/".join(part.text for part in parts), all(part.known for part in parts))
+
+
+def _home_length(tokens: list[Token]) -> int:
+    """Return how many tokens at the start say where the home is."""
+    found = _HOME.match(plain_text(tokens))
+    if found is None:
+        return 0
+    left, count = found.end(), 0
+    while left > 0:
+        left -= len(tokens[count].text)
+        count += 1
+    return count if left == 0 else 0
 
 
 def _without_require(tokens: list[Token]) -> list[Token]:

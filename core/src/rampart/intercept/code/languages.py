@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from rampart.errors import InputTooLarge
+from rampart.intercept.catalog.load import Catalog
 from rampart.intercept.code.editing import read_awk, read_sed
 from rampart.intercept.code.findings import Findings, LineReader, Setting, Text
 from rampart.intercept.code.lexical import read_lexically
@@ -48,6 +49,11 @@ _ALIASES: Final = {
     "nawk": "awk",
     "golang": "go",
     "rscript": "r",
+    "jl": "julia",
+    "matlab": "octave",
+    "ex": "elixir",
+    "exs": "elixir",
+    "iex": "elixir",
     "pwsh": "powershell",
     "ps": "powershell",
     "cmd": "powershell",
@@ -82,7 +88,9 @@ _READERS: Final[dict[str, Callable[[str, Findings], None]]] = {
     "powershell": read_powershell,
     "shell": lambda text, findings: findings.shell(Text(text)),
 }
-_LEXICAL: Final = frozenset({"javascript", "ruby", "perl", "php", "lua", "go", "r", "c"})
+_LEXICAL: Final = frozenset(
+    {"javascript", "ruby", "perl", "php", "lua", "go", "r", "c", "julia", "octave", "elixir"}
+)
 # Languages of data: there is nothing to run in them.
 _DATA: Final = frozenset(
     {"json", "yaml", "yml", "toml", "xml", "html", "css", "text", "txt", "plain", "markdown", "md"}
@@ -99,14 +107,25 @@ def canonical_language(language: str) -> str:
     return _ALIASES.get(name, name)
 
 
+_SOURCE_US: Final = 20  # what reading source costs, beside what it does
+_CHARS_PER_US: Final = 20
+
+
 def source_actions(
-    language: str, text: str, host: Host, *, cwd: str | None, depth: int
+    language: str,
+    text: str,
+    host: Host,
+    *,
+    cwd: str | None,
+    depth: int,
+    catalog: Catalog | None = None,
 ) -> list[Action]:
     """Return what running ``text`` would do, as far as the text decides it.
 
     ``cwd`` is where it runs: empty for the host's, None if it cannot be known. ``depth`` counts the
-    texts around this one. What is dangerous in kind and only known at run time is ``opaque``; a
-    program that does nothing to files, hosts or programs has no actions.
+    texts around this one. ``catalog`` knows the programs that it starts, None for the built-in one.
+    What is dangerous in kind and only known at run time is ``opaque``; a program that does nothing
+    to files, hosts or programs has no actions.
 
     Raises: InputTooLarge over CODE_BYTES_MAX, or for more than ACTIONS_MAX actions.
     """
@@ -116,7 +135,9 @@ def source_actions(
         and len(text.encode("utf-8", "surrogatepass")) > CODE_BYTES_MAX
     ):
         raise InputTooLarge(f"source of over {CODE_BYTES_MAX} bytes")
-    findings = Findings(Setting(host, cwd, depth, _line_reader()))
+    findings = Findings(Setting(host, cwd, depth, _line_reader(catalog)))
+    if host.budget is not None:
+        host.budget.spend(_SOURCE_US + len(text) // _CHARS_PER_US)
     named = _FILENAME.match(text)
     if named is not None:
         findings.path("write", Text(named.group(1)))
@@ -131,8 +152,8 @@ def source_actions(
     return findings.result()
 
 
-def _line_reader() -> LineReader:
+def _line_reader(catalog: Catalog | None) -> LineReader:
     # WHY: a command line holds source and source holds command lines; the two readers meet here
     from rampart.intercept import commands
 
-    return commands
+    return commands if catalog is None else commands.Lines(catalog)

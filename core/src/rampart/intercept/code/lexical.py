@@ -20,6 +20,7 @@ NATIVE: Final = "calls native code or the interpreter's internals"
 _SOURCE_CHARS_MAX: Final = 64 * 1024
 _NESTING_MAX: Final = 4  # source inside source
 _CHAIN_CHARS_MAX: Final = 120  # longer than any name of the tables
+_INSERTED: Final = re.compile(r"`|\b(?:run|rm|mv|cp|eval|ccall|write|Cmd|download|open)\(")
 _WRITE_MODE: Final = re.compile(r"[wax+>]|O_WRONLY|O_RDWR|O_CREAT")
 
 
@@ -32,6 +33,23 @@ def read_lexically(language: str, text: str, findings: Findings, depth: int = 0)
     if depth:
         findings.count_source()
     _Reader(grammar, text, findings, depth).run()
+    if depth == 0 and grammar.powers is not None and _is_passed_around(grammar, text):
+        findings.opaque(text[:200], RUN_TIME_SOURCE, frozenset({"runs-code"}))
+
+
+def _is_passed_around(grammar: Grammar, text: str) -> bool:
+    """True if a name that starts programs is used other than in a call: ``f <- system``."""
+    powers = grammar.powers
+    assert powers is not None
+    for found in grammar.token.finditer(text):
+        if found.lastgroup == "name" and powers.match(text, found.start()) is not None:
+            return True
+        # WHY: text between `$(` and `)` is code, which the reader sees only in part
+        if found.lastgroup == "cooked":
+            start = found.group().find("$(")
+            if start >= 0 and _INSERTED.search(found.group(), start) is not None:
+                return True
+    return False
 
 
 class _Reader:

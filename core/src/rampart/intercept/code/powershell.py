@@ -25,6 +25,10 @@ _EVALUATE: Final = re.compile(
     r"(?:^|[\s;|(&{])(?:Invoke-Expression|iex)\b|\[scriptblock\]::Create|-EncodedCommand\b|\s-enc?\s",
     re.IGNORECASE,
 )
+_WINDOWS_PATH: Final = re.compile(
+    r"(?:^|[\s\"'=,;|&(])(?:[a-z]:|%[a-z]+%|\$env:\w+|\$home|~|\\)\\[^\s]", re.IGNORECASE
+)
+_SHELLS: Final = frozenset({"cmd", "powershell", "pwsh", "findstr", "certutil", "start"})
 _VALUE_OPTIONS: Final = frozenset(
     {
         "-path",
@@ -43,7 +47,7 @@ _TOOLS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(("remove-item", "rm", "ri", "del", "erase", "rd", "rmdir"), ("delete",)),
     **dict.fromkeys(("clear-content", "clear-item"), ("delete",)),
     **dict.fromkeys(("get-content", "gc", "type", "cat", "get-childitem", "gci"), ("read",)),
-    **dict.fromkeys(("dir", "import-csv"), ("read",)),
+    **dict.fromkeys(("import-csv", "more", "certutil"), ("read",)),
     **dict.fromkeys(("set-content", "sc", "add-content", "ac", "out-file"), ("write",)),
     **dict.fromkeys(("new-item", "ni"), ("write",)),
     **dict.fromkeys(("copy-item", "copy", "cp", "xcopy", "robocopy"), ("read", "write")),
@@ -95,6 +99,15 @@ _REQUESTS: Final = frozenset(
 )
 
 
+def is_windows_line(text: str) -> bool:
+    """True for a line of a program of Windows with a path of Windows: ``type %TEMP%/a``."""
+    first = _WORD.search(text)
+    if first is None or _WINDOWS_PATH.search(text) is None:
+        return False
+    name = _unquoted(first.group()).lower().removesuffix(".exe")
+    return name in _TOOLS or name in _EFFECTS or name in _SHELLS
+
+
 def read_powershell(text: str, findings: Findings) -> None:
     """Add what the lines of a PowerShell or batch script are seen to do."""
     if len(text) > _SOURCE_CHARS_MAX:
@@ -116,6 +129,9 @@ def _read_statement(statement: str, findings: Findings) -> None:
     words = [_unquoted(word) for word in _WORD.findall(statement)[:64]]
     while words and (words[0] in ("&", ".", "(") or words[0].startswith("$") or words[0] == "="):
         words = words[1:]
+    if words and words[0].lower().removesuffix(".exe") == "cmd":  # `cmd /c type a` types a
+        at = next((i for i, word in enumerate(words) if word[:2].lower() in ("/c", "/k")), 0)
+        words = words[at + 1 :]
     if not words:
         return
     name = words[0].lower().removesuffix(".exe").lstrip("(")

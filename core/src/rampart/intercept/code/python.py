@@ -135,10 +135,22 @@ class _Reader:
             "to_thread",
         ):
             self._indirect(call)
-        elif guessed_effects(method):
-            self._found.note(name, guessed_effects(method))
+        elif effects := guessed_effects(method) or self._all_deleted(call, method):
+            self._found.note(name, effects)
         elif method.startswith("to_") and method in _FRAME_WRITES and call.args:
             self._paths("write", self._values.texts(call.args[0]), NONE)
+
+    def _all_deleted(self, call: ast.Call, method: str) -> frozenset[str]:
+        """``objects.all().delete()`` of a database or a store empties it."""
+        match call.func:
+            case ast.Attribute(value=ast.Call(func=ast.Attribute(attr="all"))) if method in (
+                "delete",
+                "remove",
+                "terminate",
+            ):
+                return guessed_effects("delete_all")
+            case _:
+                return NONE
 
     def _indirect(self, call: ast.Call) -> None:
         """Read ``pool.submit(os.system, text)`` as the call that it makes."""

@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from rampart.intercept.code.findings import NONE, Findings, Text
+from rampart.intercept.code.sql_clients import read_client_commands
 from rampart.limits import CODE_BYTES_MAX
 
 _TOKEN: Final = re.compile(
@@ -21,6 +22,8 @@ _SKIPPED: Final = ("--", "/*")
 
 _DROPPED_TEXT: Final = """
 TABLE DATABASE SCHEMA INDEX VIEW COLLECTION USER ROLE KEYSPACE TABLESPACE FUNCTION PROCEDURE
+WAREHOUSE STAGE STREAM TASK CATALOG EVENT SERVER PUBLICATION SUBSCRIPTION POLICY DOMAIN SHARE PIPE
+MODEL DICTIONARY PROJECTION KEYSPACE GRAPH SYNONYM PACKAGE
 TRIGGER SEQUENCE MATERIALIZED OWNED COLUMN CONSTRAINT TYPE EXTENSION PARTITION LOGIN
 """
 _DROPPED: Final = frozenset(_DROPPED_TEXT.split())
@@ -31,7 +34,12 @@ _READERS: Final = frozenset(
     {"LOAD_FILE", "PG_READ_FILE", "PG_READ_BINARY_FILE", "PG_LS_DIR", "READFILE"}
 )
 _WRITERS: Final = frozenset({"LO_EXPORT", "WRITEFILE", "PG_WRITE_FILE"})
+_SECRET_NAMES: Final = frozenset(
+    {"PG_AUTHID", "PG_SHADOW", "ROLPASSWORD", "AUTHENTICATION_STRING", "SQL_LOGINS", "DBA_USERS"}
+)
+"""Columns and tables in which databases keep the passwords of their users."""
 _DESTRUCTIVE: Final = frozenset({"FLUSHALL", "FLUSHDB"})
+_SERVERS_PROGRAM: Final = frozenset({"runs-code", "remote", "system-change"})
 _GRANTING: Final = frozenset({"GRANT", "REVOKE"})
 
 
@@ -40,8 +48,12 @@ def read_sql(text: str, findings: Findings) -> None:
     if len(text) > CODE_BYTES_MAX:
         findings.opaque(text[:200], "source too long to be analysed")
         return
+    read_client_commands(text, findings)
     statement: list[str] = []
+    budget = findings.setting.host.budget
     for found in _TOKEN.finditer(text):
+        if budget is not None:
+            budget.spend(1)
         piece = found.group()
         if piece == ";":
             _read_statement(statement, findings)
@@ -72,6 +84,8 @@ def _inner(words: list[str]) -> list[str]:
 def _effects(words: list[str]) -> frozenset[str]:
     first = words[0]
     rest = frozenset(words)
+    if rest & _SECRET_NAMES:
+        return frozenset({"credential"})
     if first == "DROP" and rest & _DROPPED:
         return frozenset({"irreversible"})
     if first == "TRUNCATE" or first in _DESTRUCTIVE:
@@ -80,6 +94,8 @@ def _effects(words: list[str]) -> frozenset[str]:
         return frozenset({"irreversible"})
     if first in ("DELETE", "UPDATE") and _is_unbounded(words):
         return frozenset({"irreversible", "recursive"})
+    if words[:2] in (["ALTER", "SYSTEM"], ["SET", "GLOBAL"]):
+        return frozenset({"system-change"})
     if first in _GRANTING or (first in ("CREATE", "ALTER") and rest & {"USER", "ROLE", "LOGIN"}):
         return frozenset({"accounts"})
     return NONE
@@ -89,7 +105,7 @@ def _is_unbounded(words: list[str]) -> bool:
     """True without WHERE, or with one that every row meets: ``1=1``, ``TRUE``, ``'a'='a'``."""
     if words[0] == "UPDATE" and "SET" not in words:
         return False
-    if words[0] == "DELETE" and not ("FROM" in words or len(words) < 4):
+    if words[0] == "DELETE" and not ("FROM" in words or len(words) < 3):
         return False
     if "WHERE" not in words:
         return "LIMIT" not in words
@@ -102,7 +118,11 @@ def _files(words: list[str], tokens: list[str], findings: Findings) -> None:
     for index, word in enumerate(words):
         literal = _literal_after(tokens, index)
         if word in _PROGRAMS or (word == "PROGRAM" and "COPY" in words):
-            findings.shell(Text(literal)) if literal else findings.program_unknown(word)
+            if literal:
+                findings.note(f"{word} {literal}", _SERVERS_PROGRAM)
+                findings.shell(Text(literal))
+            else:
+                findings.program_unknown(word)
         elif word in _READERS and literal:
             findings.path("read", Text(literal))
         elif (word in _WRITERS and literal) or (word in ("OUTFILE", "DUMPFILE") and literal):

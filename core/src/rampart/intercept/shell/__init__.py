@@ -29,6 +29,7 @@ def parse(
     text: str,
     *,
     variables: Mapping[str, Word] | None = None,
+    positional: tuple[Word, ...] | None = None,
     home: str = "",
     cwd: str = "",
     depth: int = 0,
@@ -36,14 +37,13 @@ def parse(
     """Return the commands that ``text`` would, or could, run.
 
     ``variables`` are what is known of the shell's variables (functions and aliases among them, as
-    ``Command.variables`` gives them); ``depth`` counts the shells around this one.
+    ``Command.variables`` gives them), ``positional`` what ``$1``, ``$2``, … are; ``depth`` counts
+    the shells around this one.
 
     Raises: InputTooLarge. Everything else that is wrong with the text is told by ``Script.opaque``.
     """
-    if (
-        len(text) > COMMAND_BYTES_MAX
-        or len(text.encode("utf-8", "surrogatepass")) > COMMAND_BYTES_MAX
-    ):
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    if size > COMMAND_BYTES_MAX:
         raise InputTooLarge(f"a command of more than {COMMAND_BYTES_MAX} bytes")
     if _SIMPLE.match(text):
         words = text.split()
@@ -51,7 +51,8 @@ def parse(
         if name not in _SLOW and not (variables and _replaced(name, variables)):
             found = tuple([Word(word, True, word) for word in words])
             return Script((Command(found, source=text.strip(), variables=variables or {}),))
-    return _parse(text, variables, home, cwd, depth)
+    state = State(_without_origins(variables or {}), positional=positional)
+    return _parse(text, state, home, cwd, depth)
 
 
 def words_of_argv(argv: Sequence[str]) -> Command:
@@ -63,9 +64,15 @@ def _replaced(name: str, variables: Mapping[str, Word]) -> bool:
     return function_key(name) in variables or alias_key(name) in variables
 
 
-def _parse(
-    text: str, variables: Mapping[str, Word] | None, home: str, cwd: str, depth: int
-) -> Script:
+def _without_origins(variables: Mapping[str, Word]) -> dict[str, Word]:
+    # WHY: the commands that a variable came from belong to another script
+    return {
+        name: Word(word.text, word.known, word.source, word.glob) if word.substitutions else word
+        for name, word in variables.items()
+    }
+
+
+def _parse(text: str, state: State, home: str, cwd: str, depth: int) -> Script:
     problem = ""
     if "\0" in text:
         problem = "a zero byte"  # WHY: some shells skip it and others end there
@@ -73,12 +80,8 @@ def _parse(
         if "\\\r\n" in text:
             problem = "a backslash in front of a carriage return"
         text = text.replace("\r\n", "\n")
-    # WHY: the commands that a variable came from belong to another script
-    known = {
-        name: Word(word.text, word.known, word.source, word.glob) if word.substitutions else word
-        for name, word in (variables or {}).items()
-    }
-    evaluator = Evaluator(State(known), home=home, cwd=cwd, depth=depth)
+    start = state.copy()
+    evaluator = Evaluator(state, home=home, cwd=cwd, depth=depth)
     try:
         parsed = parse_text(text, depth)
         problem = problem or parsed.problem
@@ -88,7 +91,7 @@ def _parse(
         evaluator.finish()
         if _DIFFERS.search(text):
             # WHY: to `sh` the quote of $'a\'… ends at the second mark, and what follows runs
-            evaluator.state.restore(State(known))
+            evaluator.state.restore(start)
             evaluator.run(parse_text(text, depth, posix=True).tree)
             evaluator.finish()
     except Unparsable as stop:
@@ -96,4 +99,4 @@ def _parse(
     except RecursionError:
         problem = problem or "nested too deeply"
     evaluator.release()
-    return Script(tuple(evaluator.commands), problem or evaluator.problem)
+    return Script(tuple(evaluator.commands), problem or evaluator.problem, evaluator.read)

@@ -64,6 +64,7 @@ class Context:
         self._tail_at = 0
         self._unrolled = 1
         self._steps = self._words = self._spent = 0
+        self.read = 0  # characters of texts inside the text
         self.expander = Expander(self)
         self.parameters = Parameters(self, self.expander)
 
@@ -163,6 +164,8 @@ class Context:
     def run_text(self, text: str, *, separate: bool = True) -> None:
         """Run a text as commands; ``separate`` keeps its changes of state inside."""
         self._steps += _TEXT_COST
+        self.read += len(text)
+        self.spend(2 * len(text))  # WHY: it is read, and then followed
         found = parse_text(text, self.depth + self.level + 1)
         if found.problem:
             self.fail(found.problem)

@@ -73,6 +73,7 @@ def assign_element(shell: Context, name: str, subscript: Word, value: Word) -> N
     items = array_items(shell, name)
     if items is None and name not in shell.state.variables:
         items = ()
+    shell.spend(0, len(items or ()))  # WHY: the others are copied for each one that is set
     index = arithmetic.evaluate(subscript.text, shell.parameters.text) if subscript.known else None
     if items is None or index is None or not 0 <= index <= len(items) or not value.known:
         shell.state.assign_array(name, None)
@@ -82,10 +83,12 @@ def assign_element(shell: Context, name: str, subscript: Word, value: Word) -> N
 
 def apply(shell: Context, words: tuple[Word, ...], command: Command) -> None:
     """Change the state as the built-in ``words[0]`` does."""
-    while len(words) > 1 and words[0].text in ("command", "builtin", "\\"):
-        words = words[1:]
-        while words[0].text in ("-p", "--") and len(words) > 1:
-            words = words[1:]
+    at, last = 0, len(words) - 1
+    while at < last and words[at].text in ("command", "builtin", "\\"):
+        at += 1
+        while at < last and words[at].text in ("-p", "--"):
+            at += 1
+    words = words[at:]
     first = words[0]
     if not first.known and not _PATH.search(first.text):
         # WHY: a command that is not known may be `eval`, `cd` or an assignment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from rampart.intercept.shell import effects, output
@@ -37,12 +38,13 @@ class Execution(Context):
     def simple(self, node: Simple) -> None:
         """Follow a simple command."""
         self.step()
-        if node.plain and not self.state.variables:
+        variables = self.state.variables
+        if node.plain and not (variables and _is_replaced(node, variables)):
             words: tuple[Any, ...] = tuple(node.words)
-            self._words += len(words)
+            self.spend(0, len(words))
             command = Command(
                 words, (), self._with_input(()), node.source, self.stdin,
-                self.state.variables, self.state.cwd,
+                variables, self.state.cwd,
             )  # fmt: skip
             self.emit(command)
             if words and words[0].text in effects.WATCHED:
@@ -325,6 +327,14 @@ class Execution(Context):
                 self.inherited = redirect if redirect.op in _TEXT_INPUTS else None
         if _leaves(redirects):
             self.out = []
+
+
+def _is_replaced(node: Simple, variables: Mapping[str, Word]) -> bool:
+    """Tell whether a function or an alias stands in place of the command's program."""
+    if not node.words:
+        return False
+    name = node.words[0].text  # type: ignore[union-attr]  # a plain command has known words
+    return function_key(name) in variables or alias_key(name) in variables
 
 
 def _leaves(redirects: tuple[Redirect, ...]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Protocol
@@ -122,8 +122,10 @@ class Fields:
         self.pieces.append(text)
         self.open = self.open or bool(text)
 
-    def add_substitutions(self, indexes: Iterable[int]) -> None:
+    def add_substitutions(self, indexes: Sequence[int]) -> None:
         """Note the commands whose output is part of the current field."""
+        if not indexes:
+            return
         new = tuple(index for index in indexes if index not in self.substitutions)
         self.substitutions += new
 

@@ -47,6 +47,7 @@ _PATTERN_OPERATORS: Final = frozenset(
 )
 _GLOB: Final = re.compile(r"[*?\[(]")
 _JOINED: Final = "\\\n"
+_PARTS_COST: Final = 3  # a word in parts takes as long to read and expand as this many plain ones
 _READER_COST: Final = 6  # reading a substitution takes as long as this many words
 _PARENTHESES_MAX: Final = 100  # LIMIT: of one expression; more than any person writes
 
@@ -72,6 +73,7 @@ class Lexer(Cursor):
         parts = self._word_parts()
         if self.pos == pos:
             return None
+        self.budget.count(_PARTS_COST)
         source = text[pos : self.pos].replace(_JOINED, "")
         return _finished(source, parts)
 

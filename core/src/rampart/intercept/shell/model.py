@@ -59,3 +59,4 @@ class Script:
 
     commands: tuple[Command, ...]
     opaque: str = ""
+    inner_chars: int = 0  # characters of the texts inside it that were read too, as by `eval`

@@ -25,6 +25,7 @@ DECLARATIONS: Final = frozenset(
 )
 
 _REDIRECTION_COST: Final = 3  # reading one takes as long as this many words
+_ASSIGNMENT_COST: Final = 2  # setting a variable copies those before it
 _DOCUMENTS_MAX: Final = 16  # as in bash
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(\+?=)|\[)")
 _DECLARED: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?=)(?=\()")
@@ -111,6 +112,7 @@ class Simples(Layout):
         match = (_DECLARED if declared else _ASSIGNMENT).match(text, start)
         if match is None:
             return False
+        self.budget.count(_ASSIGNMENT_COST)
         subscript: tuple[Part, ...] | None = None
         self.pos, operator = match.end(), match.group(2)
         if operator is None:
