@@ -15,36 +15,52 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary, ref
 
 from rampart.limits import NAME_CHARS_MAX, REPEAT_ACTIONS_MAX, REPEAT_CHARS_MAX, REPEATS_MAX
 from rampart.model import Action, Decision, Host, ToolCall
-from rampart.policy import Condition, Rule, Scope
+from rampart.policy import Condition, Footprint, Rule, Scope
 from rampart.sources import PolicyInForce
 
 Resolve = Callable[[str], str]
 Key = tuple[object, ...]
 
 # INVARIANT: what a rule says with these depends on the call and its actions alone. A field that
-# looks at anything else (counts, earlier calls, the time) must stay out of these lists: a policy
-# that uses one is then decided anew each time.
+# looks at anything else must stay out of these lists: a policy that uses one is then decided anew
+# each time.
 _STATIC_CONDITIONS: Final = frozenset(
     {"command_matches", "command_not_matches", "command_contains", "command_env_assignments"}
     | {"program", "path_matches", "path_not_matches", "url_matches", "domain_matches"}
     | {"domain_not_matches", "tool_param_matches", "params", "origin", "effect", "effect_not"}
     | {"session_matches", "session_not_matches", "opaque", "agent_depth", "tool", "upstream"}
 )
+# INVARIANT: the engine says of every answer whether one of these had a say in it
+# (``Judgement.lasting``); only answers in which none had are handed to ``keep``.
+_WATCHED: Final = frozenset({"after", "call_count", "time", "once", "webhook"})
 _STATIC_RULE: Final = frozenset(
     {"id", "action", "when", "message", "suggest", "expires_at", "examples", "where"}
 )
 _STATIC_SCOPE: Final = frozenset({"tool", "agent", "session"})
 
 
-class _Entry(NamedTuple):
+class Basis(NamedTuple):
+    """What an answer rests on besides the call, and what the call leaves behind if it is let run.
+
+    ``footprint`` is None where the policy asks nothing about the past.
+    """
+
     policies: PolicyInForce
+    links: Links | None
+    footprint: Footprint | None = None
+
+
+class _Entry(NamedTuple):
+    policies: ref[PolicyInForce]
     since: float
     until: float
     links: tuple[tuple[str, str], ...]
     decision: Decision
+    footprint: Footprint | None
 
 
 class Links:
@@ -66,55 +82,60 @@ class Repeats:
 
     def __init__(self) -> None:
         self._entries: dict[Key, _Entry] = {}
-        self._rules: _Rules | None = None
+        self._rules: WeakKeyDictionary[PolicyInForce, _Rules] = WeakKeyDictionary()
 
     def find(
         self, key: Key, policies: PolicyInForce, now: float, resolve: Resolve | None
-    ) -> Decision | None:
-        """Return a new copy of the answer, if all that it rests on is as it was."""
+    ) -> tuple[Decision, Footprint | None] | None:
+        """Return a new copy of the answer, if all that it rests on is as it was.
+
+        With it comes the footprint, which is a function of the call as well.
+        """
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if entry.policies is not policies or not entry.since <= now < entry.until:
+        if entry.policies() is not policies or not entry.since <= now < entry.until:
             return None
         for path, target in entry.links:
             if resolve is None or resolve(path) != target:
                 return None
-        return _copy(entry.decision)
+        return _copy(entry.decision), entry.footprint
 
-    def keep(
-        self,
-        key: Key,
-        decision: Decision,
-        *,
-        policies: PolicyInForce,
-        links: Links | None,
-        now: float,
-    ) -> None:
-        """Remember an answer that rests on nothing but ``key``, the policy and ``links``."""
+    def keep(self, key: Key, decision: Decision, basis: Basis, *, now: float) -> None:
+        """Remember an answer that rests on nothing but ``key`` and ``basis``."""
+        if decision.pending is not None:
+            return  # a webhook is asked each time
+        policies, links, footprint = basis
         followed = tuple(links.followed) if links is not None else ()
-        rules = self._rules
-        if rules is None or rules.policies is not policies:
-            rules = self._rules = _Rules(policies)
+        rules = self._rules.get(policies)
+        if rules is None:
+            rules = self._rules[policies] = _Rules(policies)
         if not rules.static or len(followed) > REPEAT_ACTIONS_MAX:
             return
         since, until = rules.unchanged(now)
         if len(self._entries) >= REPEATS_MAX:
             self._entries.clear()
-        self._entries[key] = _Entry(policies, since, until, followed, _own(decision))
+        self._entries[key] = _Entry(
+            rules.policies, since, until, followed, _own(decision), footprint
+        )
 
 
 class _Rules:
     """What can change what a policy says: rules that expire, and conditions that are not static."""
 
     def __init__(self, policies: PolicyInForce) -> None:
-        self.policies = policies
+        # WHY: policies that were replaced must not stay in memory for what was decided by them
+        self.policies = ref(policies)
         found = [policy for document in policies.documents for policy in document.policies]
         rules = [rule for policy in found for rule in policy.rules]
         self.static = (
             all(_is_static(policy.match, _STATIC_SCOPE) for policy in found)
-            and all(_is_static(rule, _STATIC_RULE) for rule in rules)
-            and all(_is_static(rule.when, _STATIC_CONDITIONS) for rule in rules)
+            and all(_is_static(rule, _STATIC_RULE | _WATCHED) for rule in rules)
+            and all(
+                _is_static(rule.when, _STATIC_CONDITIONS | _WATCHED)
+                for rule in rules
+                if not rule.when.of_response  # WHY: such a rule says nothing about a call
+            )
         )
         self._ends = sorted({rule.expires_at for rule in rules if rule.expires_at is not None})
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from rampart.model import Action, Decision, ToolCall
-from rampart.policy import Engine, compile_policies, parse_policy
+from rampart.policy import Engine, Reviewed, compile_policies, parse_policy
 
 HOME = "/home/me"
 WORKSPACE = "/work/app"
@@ -68,3 +68,12 @@ def compile_text_fixture() -> Callable[..., Engine]:
 @pytest.fixture(name="decide")
 def decide_fixture() -> Callable[..., Decision]:
     return decide
+
+
+@pytest.fixture(name="review")
+def review_fixture() -> Callable[..., Reviewed]:
+    def review(engine: Engine, case: Mapping[str, Any]) -> Reviewed:
+        call, actions = actions_of(case)
+        return engine.review(call, actions, case["response"], now=NOW, late=lambda: False)
+
+    return review

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from rampart.model import Decision
-from rampart.policy import Engine
+from rampart.policy import Engine, Reviewed
 
 CASES = Path(__file__).parents[2] / "conformance" / "policy.yaml"
 GROUPS: list[dict[str, Any]] = yaml.safe_load(CASES.read_text())
@@ -26,8 +26,21 @@ def test_case(
     case: dict[str, Any],
     compile_text: Callable[..., Engine],
     decide: Callable[..., Decision],
+    review: Callable[..., Reviewed],
 ) -> None:
-    decision = decide(compile_text(policy), case)
+    engine = compile_text(policy)
+    if "response" in case:
+        reviewed = review(engine, case)
+        decision = reviewed.decision
+        if decision.action != "deny":
+            assert reviewed.response == case.get("shows", case["response"])
+    else:
+        decision = decide(engine, case)
+    if "webhooks" in case:
+        pending = decision.pending
+        assert pending is not None
+        assert [f"{each.policy}/{each.rule}" for each in pending.consultations] == case["webhooks"]
+        assert pending.otherwise.action == case["otherwise"]
 
     assert decision.action == case["is"], decision
     for name in ("policy", "rule", "message"):

@@ -167,14 +167,18 @@ CONDITIONS = st.one_of(
             "command_matches": some(COMMAND_GLOBS),
             "command_not_matches": some(COMMAND_GLOBS),
             "program": some(st.sampled_from(["git", "rm"])),
-            "effect": some(st.sampled_from(["x", "y"])),
+            "effect": some(st.sampled_from(["force", "remote"])),
             "origin": some(st.sampled_from(["command", "argument", "redirect"])),
             "opaque": st.booleans(),
         },
     ),
     st.fixed_dictionaries(
         {"path_matches": some(PATH_GLOBS)},
-        optional={"path_not_matches": some(PATH_GLOBS), "effect_not": some(st.just("x"))},
+        optional={
+            "path_not_matches": some(PATH_GLOBS),
+            "effect": some(st.sampled_from(["force", "remote"])),
+            "effect_not": some(st.just("force")),
+        },
     ),
 )
 RULES = st.fixed_dictionaries({"action": WORDS, "when": CONDITIONS})
@@ -193,7 +197,7 @@ POLICIES = st.lists(
 @st.composite
 def some_action(draw: st.DrawFn) -> Action:
     common = {
-        "effects": frozenset(draw(st.sets(st.sampled_from(["x", "y"])))),
+        "effects": frozenset(draw(st.sets(st.sampled_from(["force", "remote"])))),
         "opaque": draw(st.sampled_from(["", "", "why"])),
         "grantable": draw(st.sampled_from([True, True, False])),
     }

@@ -10,6 +10,18 @@ Status = Literal["pending", "approved", "denied", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a caller that asks in its own way says about a question.
+
+    ``key`` tells it from others about the same call, also after a restart; it expires after
+    ``timeout_s``.
+    """
+
+    key: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """A question to a person, and the answer.
 

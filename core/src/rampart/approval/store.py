@@ -4,28 +4,24 @@ MUST change a state by one conditional UPDATE, so that an approval is resolved o
     whoever races.
 MUST NOT serve an approval to any call but the one whose digest it holds, nor after it expired.
 MUST answer an error for a database that cannot be read or written: never an approval.
-MUST NOT use a connection that a parent process opened.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
-import sqlite3
 import threading
 import time
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from rampart import strict_json
-from rampart.approval.database import COLUMNS, approval_of, connect
+from rampart.approval.database import COLUMNS, LAYOUT, approval_of
 from rampart.approval.model import Approval
 from rampart.audit.redact import Redactor
 from rampart.clock import Clock, SystemClock
-from rampart.errors import ApprovalError, ConfigError, InputError
+from rampart.database import Database
+from rampart.errors import ApprovalError, ConfigError
 from rampart.limits import (
     APPROVAL_KEEP_S,
     APPROVAL_POLL_S,
@@ -33,9 +29,6 @@ from rampart.limits import (
     RECORD_BYTES_MAX,
 )
 from rampart.model import ToolCall
-
-_open_stores: weakref.WeakSet[ApprovalStore] = weakref.WeakSet()
-_inherited: Final[list[sqlite3.Connection]] = []
 
 
 def new_approval_id() -> str:
@@ -56,17 +49,13 @@ class ApprovalStore:
     def __init__(
         self, path: Path, *, clock: Clock, ids: Callable[[], str], redactor: Redactor
     ) -> None:
-        self._path = path
         self._clock = clock
         self._ids = ids
         self._redactor = redactor
-        self._connection: sqlite3.Connection | None = None
-        self._closed = False
+        self._database = Database(path, LAYOUT, on_fork=self._reset)
         self._reset()
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
-        self._lock = threading.RLock()
         self._changed = threading.Condition()
         self._changes = 0
 
@@ -85,7 +74,7 @@ class ApprovalStore:
         """
         store = cls(path, clock=clock or SystemClock(), ids=ids, redactor=redactor or Redactor())
         try:
-            with store._transaction() as connection:
+            with store._database.transaction() as connection:
                 old = store._clock.now() - APPROVAL_KEEP_S
                 connection.execute("DELETE FROM approvals WHERE expires_at < ?", (old,))
         except ApprovalError as error:
@@ -93,7 +82,6 @@ class ApprovalStore:
             raise ConfigError(
                 error.message, help="move the file away to start with no approvals"
             ) from None
-        _open_stores.add(store)
         return store
 
     def create(
@@ -105,21 +93,23 @@ class ApprovalStore:
         policy: str,
         rule: str,
         timeout_s: float,
+        approval_id: str = "",
     ) -> Approval:
         """Ask whether ``call`` may run. The question expires after ``timeout_s``.
 
-        Raises: ApprovalError if too many questions are open or the database cannot be written.
+        ``approval_id`` is a fresh one unless the caller has one of its own. Raises: ApprovalError
+        if too many questions are open or the database cannot be written.
         """
         now = self._clock.now()
         values = (
-            self._ids(), "pending", self._text(message), self._text(policy), self._text(rule), "",
-            "", now, now + timeout_s, 0.0, 0, digest,
+            approval_id or self._ids(), "pending", self._text(message), self._text(policy),
+            self._text(rule), "", "", now, now + timeout_s, 0.0, 0, digest,
             self._text(call.tool), self._params(call), self._text(call.agent),
             self._text(call.session), self._text(call.run_id), self._text(call.call_id),
             self._text(call.cwd), call.depth,
         )  # fmt: skip
         marks = ", ".join("?" * len(values))
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             (count,) = connection.execute(
                 "SELECT count(*) FROM approvals WHERE status = 'pending' AND expires_at > ?", (now,)
             ).fetchone()
@@ -221,17 +211,13 @@ class ApprovalStore:
 
     def close(self) -> None:
         """Close the database. Later calls raise ApprovalError."""
-        with self._lock:
-            self._closed = True
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
-            self._connection = None
+        self._database.close()
 
     # The database
 
     def _select(self, where: str, values: Sequence[object]) -> tuple[Approval, ...]:
         statement = f"SELECT {COLUMNS} FROM approvals WHERE {where} ORDER BY created_at, rowid"  # noqa: S608 - constants
-        with self._connected() as connection:
+        with self._database.connected() as connection:
             return tuple(
                 approval_of(row) for row in connection.execute(statement, values).fetchall()
             )
@@ -244,7 +230,7 @@ class ApprovalStore:
         record: Callable[[Approval], object] | None = None,
     ) -> Approval | None:
         statement = f"UPDATE approvals SET {change} WHERE {where} RETURNING {COLUMNS}"  # noqa: S608 - constants
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             rows = connection.execute(statement, values).fetchall()
             approval = approval_of(rows[0]) if rows else None
             if approval is not None and record is not None:
@@ -253,7 +239,7 @@ class ApprovalStore:
 
     def _expire(self) -> None:
         now = self._clock.now()
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE approvals SET status = 'expired', resolved_at = ?"
                 " WHERE status = 'pending' AND expires_at <= ?",
@@ -279,91 +265,3 @@ class ApprovalStore:
             # WHY: nobody could judge what cannot be shown
             raise ApprovalError("the parameters are too large to be shown to a person")
         return data.decode("ascii")
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection:
-            # WHY: IMMEDIATE takes the write lock at once, where waiting works; upgrading a reader
-            # would fail
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        if self._pid != os.getpid():  # a fork that Python did not see
-            self.after_fork_in_child()
-        with self._lock:
-            if self._closed:
-                raise ApprovalError(f"{self._path}: the approvals are closed")
-            try:
-                if self._connection is None:
-                    self._connection = connect(self._path)
-                yield self._connection
-            except (sqlite3.Error, OSError, ValueError, OverflowError, InputError) as error:
-                # ValueError: text that is not Unicode; OverflowError: a number beyond 64 bits
-                raise ApprovalError(f"{self._path}: {error}") from error
-
-    # Processes
-
-    def before_fork(self) -> None:
-        """Let no thread be inside the database while the process forks, and leave it no connection.
-
-        WHY: SQLite keeps its locks per process in memory. A child with a copy of them would
-        believe that it holds what its parent holds.
-        """
-        self._lock.acquire()
-        if self._connection is not None and not self._connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-                self._connection = None
-
-    def after_fork_in_parent(self) -> None:
-        """Go on; the next use opens the database again."""
-        self._lock.release()
-
-    def after_fork_in_child(self) -> None:
-        """Go on with locks of this process's own."""
-        if self._connection is not None:  # closing it would touch the parent's locks
-            _inherited.append(self._connection)
-            self._connection = None
-        self._reset()
-
-
-class _Fork:
-    """What happens to all open stores around a fork."""
-
-    def __init__(self) -> None:
-        self._one_at_a_time = threading.Lock()
-        self._stores: list[ApprovalStore] = []
-
-    def before(self) -> None:
-        self._one_at_a_time.acquire()
-        self._stores = list(_open_stores)
-        for store in self._stores:
-            store.before_fork()
-
-    def after_in_parent(self) -> None:
-        for store in self._stores:
-            store.after_fork_in_parent()
-        self._stores = []
-        self._one_at_a_time.release()
-
-    def after_in_child(self) -> None:
-        for store in self._stores:
-            store.after_fork_in_child()
-        self._stores = []
-        self._one_at_a_time = threading.Lock()
-
-
-_fork = _Fork()
-os.register_at_fork(
-    before=_fork.before,
-    after_in_parent=_fork.after_in_parent,
-    after_in_child=_fork.after_in_child,
-)

@@ -14,21 +14,31 @@ from rampart.policy.document import (
     Rule,
     Scope,
 )
-from rampart.policy.engine import Engine, Hearing, compile_policies
-from rampart.policy.schema import parse_policy
+from rampart.policy.engine import Engine, Hearing, Judgement, compile_policies
+from rampart.policy.past import Counter, Footprint, Mark, Past
+from rampart.policy.responses import Reviewed, Taken
+from rampart.policy.schema import parse_commands, parse_policy
 
 __all__ = [
     "Comparison",
     "Condition",
+    "Counter",
     "DepthRange",
     "Engine",
     "Example",
     "Examples",
+    "Footprint",
     "Hearing",
+    "Judgement",
+    "Mark",
+    "Past",
     "Policy",
     "PolicyDocument",
+    "Reviewed",
     "Rule",
     "Scope",
+    "Taken",
     "compile_policies",
+    "parse_commands",
     "parse_policy",
 ]

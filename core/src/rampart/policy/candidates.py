@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
+from typing import Final
 
 from rampart.model import Action
 from rampart.policy.compiled import CompiledRule
@@ -20,6 +21,10 @@ from rampart.policy.path_index import PathFile
 from rampart.policy.paths import Budget, Places, compile_path_globs
 from rampart.policy.texts import compile_substrings, glob_literals
 
+_ACTION_US: Final = 4  # what looking up an action costs
+_CHARS_PER_US: Final = 8
+_FOREIGN_CHAR_US: Final = 10  # a label of a host that is not ascii takes some twenty
+
 _by_order = attrgetter("order")
 
 
@@ -28,12 +33,13 @@ class RuleTable:
 
     def __init__(self, rules: Iterable[CompiledRule], places: Places) -> None:
         self._places = places
-        self._always: list[CompiledRule] = []
+        self._always: set[CompiledRule] = set()
         self._commands = _TextFile()
         self._urls = _TextFile()
         self._paths = PathFile(places)
         self._hosts = _HostFile()
         self._programs: dict[str, list[CompiledRule]] = {}
+        self._programs_with: dict[tuple[str, str], list[CompiledRule]] = {}
         self._effects: dict[str, list[CompiledRule]] = {}
         self._opaque: list[CompiledRule] = []
         self._upstream: list[CompiledRule] = []
@@ -47,33 +53,44 @@ class RuleTable:
     def candidates(self, action: Action, budget: Budget) -> Sequence[CompiledRule]:
         """Return the rules to try on ``action``, in the order in which they speak.
 
-        Raises: InputTooLarge if a path with wildcards takes more than ``budget``.
+        Raises: InputTooLarge if that takes more than ``budget``.
         """
-        found = set(self._always)
+        found = self._always.copy()
+        budget.spend(_cost_us(action))
         if action.command:
             self._commands.find(action.command, action.spellings, found)
         if action.path:
             self._paths.find((action.path, *action.spellings), budget, found)
         if action.url:
             self._urls.find(action.url, action.spellings, found)
-        for host in hosts_of(action):
-            self._hosts.find(host, found)
-        if self._programs and action.program:
-            found.update(self._programs.get(action.program, ()))
-        if self._effects:
-            for effect in action.effects:
-                found.update(self._effects.get(effect, ()))
+        if action.host:
+            self._find_hosts(action, budget, found)
+        if action.program in self._programs:
+            found.update(self._programs[action.program])
+        for effect in action.effects:
+            if effect in self._effects:
+                found.update(self._effects[effect])
+            if action.program:
+                found.update(self._programs_with.get((action.program, effect), ()))
         if action.opaque:
             found.update(self._opaque)
         if action.upstream:
             found.update(self._upstream)
         if action.assignments:
             found.update(self._assignments)
-        return sorted(found, key=_by_order)
+        return sorted(found, key=_by_order) if found else ()
+
+    def _find_hosts(self, action: Action, budget: Budget, found: set[CompiledRule]) -> None:
+        for host in hosts_of(action):
+            if not host.isascii():
+                budget.spend(len(host) * _FOREIGN_CHAR_US)
+            self._hosts.find(host, found)
 
     def _file(self, rule: CompiledRule) -> None:
         when = rule.when
-        if when.path_matches:
+        if when.path_matches and _is_any_path(when) and _is_selective(when):
+            self._file_by_fact(rule)
+        elif when.path_matches:
             self._paths.add(compile_path_globs(when.path_matches, self._places, wide=True), rule)
         elif when.command_matches and _is_selective(when):
             self._file_by_fact(rule)  # WHY: a look-up costs less than more literals to search for
@@ -92,7 +109,7 @@ class RuleTable:
         when = rule.when
         if when.program and _are_names(when.program):
             for name in when.program:
-                self._programs.setdefault(name, []).append(rule)
+                self._file_program(name, rule)
         elif when.effect:
             for effect in when.effect:
                 self._effects.setdefault(effect, []).append(rule)
@@ -103,11 +120,29 @@ class RuleTable:
         elif when.command_env_assignments:
             self._assignments.append(rule)
         else:
-            self._always.append(rule)
+            self._always.add(rule)
+
+    def _file_program(self, name: str, rule: CompiledRule) -> None:
+        for effect in rule.when.effect:
+            self._programs_with.setdefault((name, effect), []).append(rule)
+        if not rule.when.effect:
+            self._programs.setdefault(name, []).append(rule)
+
+
+def _cost_us(action: Action) -> int:
+    """Return an estimate of what looking up an action costs."""
+    chars = len(action.command) + len(action.path) + len(action.url)
+    if action.spellings:
+        chars += sum(map(len, action.spellings))
+    return _ACTION_US + chars // _CHARS_PER_US
 
 
 def _is_selective(when: Condition) -> bool:
     return bool(when.effect) or (bool(when.program) and _are_names(when.program))
+
+
+def _is_any_path(when: Condition) -> bool:
+    return "**" in when.path_matches or "/**" in when.path_matches
 
 
 def _are_names(programs: Sequence[str]) -> bool:
@@ -136,14 +171,14 @@ class _TextFile:
         self._index.build()
 
     def find(self, text: str, spellings: Sequence[str], found: set[CompiledRule]) -> None:
-        found.update(self._others)
-        self._find_one(text, found)
-        for other in spellings:
-            self._find_one(other, found)
-
-    def _find_one(self, text: str, found: set[CompiledRule]) -> None:
-        for test, rule in self._index.find(START + text + END):
-            if rule not in found and test(text):
+        if self._others:
+            found.update(self._others)
+        # WHY: one look-up for all spellings; what two of them hold together is sorted out below
+        joined = (END + START).join((text, *spellings)) if spellings else text
+        for test, rule in self._index.find(START + joined + END):
+            if rule in found:
+                continue
+            if test(text) or (spellings and any(map(test, spellings))):
                 found.add(rule)
 
 

@@ -6,20 +6,26 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rampart.model import ToolCall, Verdict
-from rampart.policy.conditions import ActionTest, compile_condition, narrows
+from rampart.model import ToolCall, Verdict, Webhook
+from rampart.policy.conditions import compile_condition, narrows
 from rampart.policy.document import Condition, Policy, Rule, Scope
+from rampart.policy.inquiry import ActionTest
+from rampart.policy.past import identity
 from rampart.policy.paths import Places
 from rampart.policy.texts import compile_text_globs
 
 
 @dataclass(slots=True, eq=False)
 class CompiledPolicy:
-    """A policy's name, its rank (0 is named first), and whether it concerns a call."""
+    """A policy's name, its rank (0 is named first), and whether it concerns a call.
+
+    ``tightens``: what it says may make an answer stricter and nothing else; no call rests on it.
+    """
 
     name: str
     rank: int
     concerns: Callable[[ToolCall], bool] | None
+    tightens: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -37,11 +43,17 @@ class CompiledRule:
     expires_at: float
     message: str
     suggest: tuple[str, ...]
+    redacts: bool = False
+    """It is a ``watch`` that also takes out what it finds in a response."""
+    webhook: Webhook | None = None
+    """It is an ``ask`` that is answered by this endpoint."""
+    once: str = ""
+    """The key under which a rule that applies once is used up; empty for all others."""
 
 
-def compile_policy(policy: Policy, rank: int) -> CompiledPolicy:
+def compile_policy(policy: Policy, rank: int, *, tightens: bool = False) -> CompiledPolicy:
     """Return a policy without its rules."""
-    return CompiledPolicy(policy.name, rank, _concerns(policy.match))
+    return CompiledPolicy(policy.name, rank, _concerns(policy.match), tightens)
 
 
 def compile_rule(rule: Rule, policy: CompiledPolicy, order: int, places: Places) -> CompiledRule:
@@ -51,7 +63,7 @@ def compile_rule(rule: Rule, policy: CompiledPolicy, order: int, places: Places)
         order=order,
         policy=policy,
         id=rule.id,
-        verdict=rule.action,
+        verdict=_verdict(rule),
         when=rule.when,
         restricts=restricts,
         grants=grants,
@@ -59,7 +71,27 @@ def compile_rule(rule: Rule, policy: CompiledPolicy, order: int, places: Places)
         expires_at=math.inf if rule.expires_at is None else rule.expires_at,
         message=rule.message,
         suggest=rule.suggest,
+        redacts=rule.action == "redact",
+        webhook=rule.webhook,
+        once=_once_key(rule, policy),
     )
+
+
+def _verdict(rule: Rule) -> Verdict:
+    match rule.action:
+        case "redact":
+            return "watch"
+        case "webhook":
+            return "ask"
+        case _:
+            return rule.action
+
+
+def _once_key(rule: Rule, policy: CompiledPolicy) -> str:
+    """Return what tells a rule from others: another name, condition or expiry is a new rule."""
+    if not rule.once:
+        return ""
+    return identity(policy.name, rule.id, rule.action, rule.when, rule.expires_at)
 
 
 def _concerns(scope: Scope) -> Callable[[ToolCall], bool] | None:

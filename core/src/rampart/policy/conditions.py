@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from rampart.model import EMPTY, Action, ToolCall
+from rampart.model import EMPTY, Action
 from rampart.policy.document import Condition, DepthRange
 from rampart.policy.domains import compile_domains, hosts_of
 from rampart.policy.glob import TextTest
+from rampart.policy.inquiry import ActionTest, Inquiry, Pair
+from rampart.policy.occasions import occasion_tests
 from rampart.policy.params import (
     ParamTest,
     compile_comparison,
@@ -31,22 +33,8 @@ from rampart.policy.paths import (
     same_place,
 )
 from rampart.policy.texts import compile_substrings, compile_text_globs
+from rampart.policy.upstream import Reaches
 from rampart.policy.urls import compile_url_globs
-
-
-class Inquiry:
-    """One call while it is being decided, with what was found out about its earlier actions."""
-
-    __slots__ = ("budget", "call", "reached")
-
-    def __init__(self, call: ToolCall) -> None:
-        self.call = call
-        self.budget = Budget()
-        self.reached: dict[tuple[int, int], bool] = {}
-
-
-ActionTest = Callable[[Action, Inquiry], bool]
-Pair = tuple[ActionTest, ActionTest]  # (restricts, grants)
 
 
 def compile_condition(when: Condition, places: Places) -> Pair:
@@ -60,6 +48,8 @@ def compile_condition(when: Condition, places: Places) -> Pair:
         *_network_tests(when),
         *_param_tests(when),
         *_upstream_tests(when, places),
+        # WHY last: what looks at the past or at the clock is only asked where all else holds
+        *occasion_tests(when, lambda inner: compile_condition(inner, places)),
     ]
     return _all_of([pair[0] for pair in pairs]), _all_of([pair[1] for pair in pairs])
 
@@ -317,56 +307,23 @@ def _of_text(test: TextTest) -> Callable[[object], bool]:
 
 
 def _of_params(test: ParamTest) -> ActionTest:
-    return lambda action, inquiry: test(params_of(action, inquiry))
+    def of_params(action: Action, inquiry: Inquiry) -> bool:
+        params = params_of(action, inquiry)
+        # WHY: a call on 4,000 paths is 4,000 actions, all with the parameters of the call
+        key = (id(test), id(params))
+        known = inquiry.reached.get(key)
+        if known is None:
+            known = inquiry.reached[key] = test(params)
+        return known
+
+    return of_params
 
 
 def _upstream_tests(when: Condition, places: Places) -> list[Pair]:
     if when.upstream is None:
         return []
     restricts, grants = compile_condition(when.upstream, places)
-    return [(_Reaches(restricts).test, _Reaches(grants).test)]
-
-
-class _Reaches:
-    """Says whether some action before this one, in the same command line, matches."""
-
-    def __init__(self, test: ActionTest) -> None:
-        self._test = test
-
-    def test(self, action: Action, inquiry: Inquiry) -> bool:
-        """Search ``Action.upstream`` transitively, each action once per call."""
-        known = inquiry.reached
-        parents: dict[int, Action] = {}
-        pending = [(earlier, action) for earlier in action.upstream]
-        while pending:
-            earlier, later = pending.pop()
-            key = (id(self), id(earlier))
-            answer = known.get(key)
-            if answer is None:
-                if id(earlier) in parents:
-                    continue
-                parents[id(earlier)] = later
-                answer = self._test(earlier, inquiry)
-                if not answer:
-                    pending += [(first, earlier) for first in earlier.upstream]
-                    continue
-                known[key] = True
-            if answer:
-                self._remember_path(later, action, parents, known)
-                return True
-        known.update({(id(self), each): False for each in parents})
-        return False
-
-    def _remember_path(
-        self,
-        at: Action,
-        end: Action,
-        parents: Mapping[int, Action],
-        known: dict[tuple[int, int], bool],
-    ) -> None:
-        while at is not end:
-            known[(id(self), id(at))] = True
-            at = parents[id(at)]
+    return [(Reaches(restricts).test, Reaches(grants).test)]
 
 
 _NARROWING: Final = (

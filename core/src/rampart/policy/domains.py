@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from rampart.model import Action
 from rampart.policy.glob import TextTest
 from rampart.policy.texts import compile_text_globs
 
+_DOTS_MAX: Final = 127  # a name in the domain name system has at most 253 characters
 _AUTHORITY_END: Final = re.compile(r"[/?#\\]")
 
 
@@ -36,7 +38,12 @@ def compile_domains(patterns: Sequence[str]) -> TextTest:
 def canonical_host(host: str) -> str:
     """Return a host in the form in which it is compared."""
     host = host.lower().removesuffix(".")
-    if host.isascii():
+    return host if host.isascii() else _ascii_host(host)
+
+
+@lru_cache(maxsize=256)
+def _ascii_host(host: str) -> str:
+    if host.count(".") > _DOTS_MAX:
         return host
     try:
         return host.encode("idna").decode("ascii")

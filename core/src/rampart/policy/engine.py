@@ -3,6 +3,8 @@
 MUST let a restriction win over a grant, whatever the order of policies.
 MUST NOT let an action that is derived, opaque or seen as a whole loosen anything.
 MUST answer with the default where nothing speaks for a call.
+MUST let an override lift ask, watch and the default, and never a deny.
+MUST NOT let a document that only tightens speak for a call, or keep the default from it.
 Within a policy the first matching rule speaks; across policies and actions the strictest answer
 stands.
 """
@@ -10,7 +12,8 @@ stands.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from rampart.errors import InputTooLarge
@@ -26,15 +29,26 @@ from rampart.model import (
 )
 from rampart.policy.candidates import RuleTable
 from rampart.policy.compiled import CompiledPolicy, CompiledRule, compile_policy, compile_rule
-from rampart.policy.conditions import Inquiry
-from rampart.policy.document import Policy, PolicyDocument, Scope
+from rampart.policy.document import Layer, Policy, PolicyDocument, Scope
+from rampart.policy.footprints import Footprints
+from rampart.policy.inquiry import Inquiry
+from rampart.policy.lifting import Lifting
 from rampart.policy.messages import default_message, rule_message
+from rampart.policy.past import Footprint, Past
 from rampart.policy.paths import Places
+from rampart.policy.pending import pending_decision
+from rampart.policy.responses import ResponseRule, ResponseRules, Reviewed
 from rampart.policy.texts import compile_text_globs
 
 _DEFAULTED: Final = frozenset({"call", "command", "redirect"})
 _TABLES_MAX: Final = 512  # tool names come from agents; beyond this the oldest tables are dropped
 _GENERATION_DIGITS: Final = 16
+
+# INVARIANT: who is named for an answer. What the user said himself comes first; a foreign project's
+# file must not put its words in the place of others.
+_LAYERS: Final[Mapping[Layer, int]] = {"overrides": 0, "policy": 1, "tightens": 2}
+
+NOWHERE: Final[frozenset[int]] = frozenset()
 
 # What a rule can do about an action: speak for its policy, raise allow to watch, end the turn.
 _SILENT, _ENDS, _SPEAKS, _RAISES = 0, 1, 2, 4
@@ -47,6 +61,18 @@ class Hearing(NamedTuple):
     rule: str
     verdict: Verdict
     message: str
+
+
+class Judgement(NamedTuple):
+    """A decision and what it rests on.
+
+    ``lasting``: neither the past nor the time of day had a say, so that the same call gets the same
+    answer again. ``once`` are the rules that spoke and apply once, by key, with their words.
+    """
+
+    decision: Decision
+    lasting: bool
+    once: tuple[tuple[str, Verdict], ...]
 
 
 def compile_policies(documents: Sequence[PolicyDocument], *, home: str, workspace: str) -> Engine:
@@ -64,40 +90,109 @@ class Engine:
     def __init__(self, documents: Sequence[PolicyDocument], places: Places) -> None:
         self._places = places
         self.documents = tuple(documents)
-        self.policies: tuple[Policy, ...] = tuple(
-            sorted(
-                (
-                    policy
-                    for document in documents
-                    for policy in document.policies
-                    if policy.enabled
-                ),
-                key=lambda policy: -policy.priority,
-            )
+        ranked = sorted(
+            (
+                (_LAYERS[document.layer], -policy.priority, policy)
+                for document in documents
+                for policy in document.policies
+                if policy.enabled
+            ),
+            key=itemgetter(0, 1),
         )
-        self.generation = _generation(documents)
+        self.policies: tuple[Policy, ...] = tuple(policy for _, _, policy in ranked)
+        self._tightening = frozenset(
+            rank for rank, (layer, _, _) in enumerate(ranked) if layer == _LAYERS["tightens"]
+        )
+        self._overriding = frozenset(
+            rank for rank, (layer, _, _) in enumerate(ranked) if layer == _LAYERS["overrides"]
+        )
+        self.generation = generation_of(documents)
         self.default_action: Verdict = next(
-            (d.default_action for d in documents if d.default_action is not None), "deny"
+            (d.default_action for d in documents if d.layer == "policy" and d.default_action),
+            "deny",
         )
         self._scopes = [_ToolScope(policy.match) for policy in self.policies]
         self._rules = self._compile()
+        self._footprints = Footprints(
+            (rule for policy in self.policies for rule in policy.rules), self._places
+        )
         self._tables: dict[str, tuple[RuleTable, frozenset[int]]] = {}
         self._shared: dict[tuple[frozenset[int], frozenset[int]], RuleTable] = {}
 
-    def decide(self, call: ToolCall, actions: Sequence[Action], *, now: float) -> Decision:
-        """Return the answer to a call that would do ``actions``. ``now`` is in epoch seconds."""
-        inquiry = Inquiry(call)
+    @property
+    def looks_back(self) -> bool:
+        """True if some rule asks about the past: then calls must be remembered."""
+        return self._footprints.asked
+
+    def footprint(self, call: ToolCall, actions: Sequence[Action]) -> Footprint:
+        """Return what is to be remembered of a call once it is let run. Raises: InputTooLarge."""
+        return self._footprints.of(call, actions)
+
+    def forgets(self, policy: str, rule: str) -> tuple[str, ...]:
+        """Return the names by which an approval of this rule's question forgets what happened."""
+        found = (
+            after.until_approved
+            for each in self.policies
+            if each.name == policy
+            for one in each.rules
+            if one.id == rule
+            for after in one.when.after
+        )
+        return tuple(sorted({name for name in found if name}))
+
+    def decide(
+        self, call: ToolCall, actions: Sequence[Action], *, now: float, past: Past | None = None
+    ) -> Decision:
+        """Return the answer to a call that would do ``actions``.
+
+        ``now`` is in epoch seconds; without a ``past`` nothing happened before.
+        """
+        return self.judge(call, actions, now=now, past=past).decision
+
+    def judge(
+        self, call: ToolCall, actions: Sequence[Action], *, now: float, past: Past | None = None
+    ) -> Judgement:
+        """As ``decide``, and say what the answer rests on. Raises what ``past`` raises."""
+        inquiry = Inquiry(call, actions, now=now, past=past)
         answer = _Answer()
         try:
-            for action in actions:
-                self._ask_policies(action, inquiry, now, answer)
+            answer.lifted = self._lifting.places(inquiry) if self._lifting else NOWHERE
+            for place, action in enumerate(actions):
+                inquiry.place = place
+                self._ask_policies(action, inquiry, answer)
         except InputTooLarge as error:
-            return Decision(
+            refused = Decision(
                 "deny", error.message, rule=RULE_INPUT_TOO_LARGE, generation=self.generation
             )
+            return Judgement(refused, inquiry.lasting, ())
         if not answer.rests:
             answer.take_default(self.default_action, actions[0] if actions else None)
-        return self._decision(call, answer)
+        once = tuple(answer.once.items()) if answer.once else ()
+        decision = self._decision(call, answer)
+        if answer.webhooks and decision.action != "deny":
+            decision = pending_decision(call, answer.webhooks, decision)
+        return Judgement(decision, inquiry.lasting, once)
+
+    @property
+    def reviews(self) -> bool:
+        """True if some rule looks at what calls return."""
+        return bool(self._responses)
+
+    def review(
+        self,
+        call: ToolCall,
+        actions: Sequence[Action],
+        response: object,
+        *,
+        now: float,
+        late: Callable[[], bool],
+    ) -> Reviewed:
+        """Say what of a response may be shown. ``late`` says that it takes too long.
+
+        Raises: InputTooLarge for a response over its bounds, or that takes too long.
+        """
+        inquiry = Inquiry(call, actions, now=now)
+        return self._responses.review(inquiry, response, generation=self.generation, late=late)
 
     def hear(self, call: ToolCall, action: Action, *, now: float) -> tuple[Hearing, ...]:
         """Return what each policy has to say about one action, and with which rule.
@@ -105,7 +200,7 @@ class Engine:
         For people who ask why: ``decide`` takes the strictest of these, and the default where there
         are none.
         """
-        inquiry = Inquiry(call)
+        inquiry = Inquiry(call, (action,), now=now)
         table, widened = self._table(action.tool)
         found: list[Hearing] = []
         done: set[int] = set()
@@ -121,8 +216,9 @@ class Engine:
                 found.append(Hearing(policy.name, rule.id, rule.verdict, rule.message))
         return tuple(found)
 
-    def _ask_policies(self, action: Action, inquiry: Inquiry, now: float, answer: _Answer) -> None:
+    def _ask_policies(self, action: Action, inquiry: Inquiry, answer: _Answer) -> None:
         """Let every policy speak about one action: in each, the first rule that matches."""
+        now = inquiry.now
         table, widened = self._table(action.tool)
         spoke = False
         done: CompiledPolicy | None = None
@@ -134,19 +230,28 @@ class Engine:
                 done = policy
                 continue
             heard = _hear(rule, action, inquiry, only_restricts=policy.rank in widened)
+            if rule.once and heard and inquiry.spent(rule.once):
+                continue
+            if policy.tightens and heard & _SPEAKS:
+                heard = _RAISES | _ENDS
             if heard & _ENDS:
                 done = policy
             if heard & (_SPEAKS | _RAISES):
+                if inquiry.place in answer.lifted and _can_be_lifted(rule):
+                    continue
                 answer.take(rule, action, rests=bool(heard & _SPEAKS))
                 spoke = spoke or bool(heard & _SPEAKS)
-        if not spoke and not action.whole and action.origin in _DEFAULTED:
+        if inquiry.place in answer.lifted:
+            answer.rests = True
+        elif not spoke and not action.whole and action.origin in _DEFAULTED:
             answer.take_default(self.default_action, action)
 
     def _decision(self, call: ToolCall, answer: _Answer) -> Decision:
         rule, because = answer.rule, answer.because
-        names = tuple(
-            policy.name for policy in sorted(answer.spoke, key=lambda policy: policy.rank)
-        )
+        names: tuple[str, ...] = ()
+        if answer.spoke:
+            ranked = sorted(answer.spoke, key=lambda policy: policy.rank)
+            names = tuple([policy.name for policy in ranked])
         if rule is None:
             return Decision(
                 action=answer.verdict,
@@ -179,6 +284,7 @@ class Engine:
                 for rank, scope in enumerate(self._scopes)
                 if rank not in exact and scope.fits_widened(tool)
             )
+            widened |= exact & self._tightening
             key = (exact, widened)
             table = self._shared.get(key)
             if table is None:
@@ -193,13 +299,28 @@ class Engine:
 
     def _compile(self) -> list[tuple[CompiledRule, ...]]:
         found, order = [], 0
+        about_responses: list[ResponseRule] = []
         for rank, policy in enumerate(self.policies):
-            compiled = compile_policy(policy, rank)
+            compiled = compile_policy(policy, rank, tightens=rank in self._tightening)
             rules = []
             for rule in policy.rules:
-                rules.append(compile_rule(rule, compiled, order, self._places))
+                made = compile_rule(rule, compiled, order, self._places)
                 order += 1
+                if rule.when.of_response:
+                    narrow = made.narrows or bool(policy.match.tool)
+                    about_responses.append(ResponseRule(made, self._scopes[rank].covers, narrow))
+                else:
+                    rules.append(made)
             found.append(tuple(rules))
+        self._responses = ResponseRules(about_responses)
+        self._lifting = Lifting(
+            [
+                (rule, self._scopes[rank].fits)
+                for rank in sorted(self._overriding)
+                for rule in found[rank]
+            ],
+            self._places,
+        )
         return found
 
 
@@ -220,23 +341,35 @@ def _hear(rule: CompiledRule, action: Action, inquiry: Inquiry, *, only_restrict
     return _SILENT
 
 
+def _can_be_lifted(rule: CompiledRule) -> bool:
+    return rule.verdict in ("ask", "watch") and rule.webhook is None
+
+
 class _Answer:
     """The strictest answer so far, and who gave it."""
 
-    __slots__ = ("because", "rests", "rule", "spoke", "verdict")
+    __slots__ = ("because", "lifted", "once", "rests", "rule", "spoke", "verdict", "webhooks")
 
     def __init__(self) -> None:
+        self.lifted: frozenset[int] = NOWHERE
         self.verdict: Verdict = "allow"
         self.rule: CompiledRule | None = None
         self.because: Action | None = None
         self.rests = False
         self.spoke: set[CompiledPolicy] = set()
+        self.once: dict[str, Verdict] = {}
+        self.webhooks: dict[CompiledRule, Action] = {}
 
     def take(self, rule: CompiledRule, action: Action, *, rests: bool) -> None:
         """Note what a rule says; ``rests`` if the call may rest on it alone."""
         self.rests = self.rests or rests
         self.spoke.add(rule.policy)
         verdict = rule.verdict
+        if rule.once:
+            self.once[rule.once] = verdict
+        if rule.webhook is not None:
+            self.webhooks.setdefault(rule, action)
+            return
         level, best = STRICTNESS[verdict], STRICTNESS[self.verdict]
         # At equal strictness a rule is named before the default, and the first rank first.
         if level > best or (
@@ -263,10 +396,17 @@ class _ToolScope:
         """True if the policy is about ``tool`` under a wider word: an edit is a way to write."""
         return tool == "edit" and self.fits("write")
 
+    def covers(self, tool: str) -> bool:
+        """True if the policy is about ``tool`` under its own or a wider word."""
+        return self.fits(tool) or self.fits_widened(tool)
 
-def _generation(documents: Iterable[PolicyDocument]) -> str:
+
+def generation_of(documents: Iterable[PolicyDocument]) -> str:
+    """Return a digest of what is in force, and how."""
     digest = hashlib.sha256()
     for document in documents:
+        if document.layer != "policy":
+            digest.update(document.layer.encode())
         digest.update(len(document.source).to_bytes(8, "big"))
         digest.update(document.source)
     return digest.hexdigest()[:_GENERATION_DIGITS]

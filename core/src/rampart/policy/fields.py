@@ -12,7 +12,7 @@ from rampart.limits import PATTERN_CHARS_MAX
 from rampart.model import Verdict
 from rampart.policy import composer
 from rampart.policy.composer import Mapping, Node, Position, Scalar
-from rampart.policy.document import ParamValue
+from rampart.policy.document import ParamValue, RuleAction
 
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[-+]?(?:[0-9]{1,18}(?:\.[0-9]{1,18})?)(?:[eE][-+]?[0-9]{1,3})?")
@@ -24,9 +24,10 @@ _VERDICTS: Final[dict[str, Verdict]] = {
     "log": "watch",
     "require_approval": "ask",
 }
-_LATER_ACTIONS: Final = {
-    "webhook": "`action: webhook` is not supported by this version",
-    "redact": "`action: redact` is not supported by this version",
+_RULE_ACTIONS: Final[dict[str, RuleAction]] = {
+    **_VERDICTS,
+    "redact": "redact",
+    "webhook": "webhook",
 }
 
 
@@ -136,11 +137,17 @@ def value(node: Node, what: str) -> ParamValue:
 def verdict(node: Node) -> Verdict:
     """Return one of the four words; ``log`` is watch and ``require_approval`` is ask."""
     word = text(node, "action")
-    if word in _LATER_ACTIONS:
-        fail(node, _LATER_ACTIONS[word], "use allow, watch, ask or deny")
+    if word in _RULE_ACTIONS and word not in _VERDICTS:
+        fail(node, f"`{word}` is what a rule may do: expected allow, watch, ask or deny")
     if word not in _VERDICTS:
         fail(node, f"unknown action `{word}`: expected allow, watch, ask or deny")
     return _VERDICTS[word]
+
+
+def rule_action(node: Node) -> RuleAction:
+    """Return what a rule does: as ``verdict``, or ``redact`` or ``webhook``."""
+    word = text(node, "action")
+    return _RULE_ACTIONS[word] if word in _RULE_ACTIONS else verdict(node)
 
 
 def timestamp(node: Node, what: str) -> float:

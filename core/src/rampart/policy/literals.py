@@ -23,6 +23,8 @@ _SIZES: Final = (4, 3, 2, 1)
 _FEW_KEYS: Final = 16  # so many searches of a text cost less than cutting it into groups
 _FREQUENT_USES: Final = 1000  # a text that every lookup holds counts as much as this many items
 
+Group = tuple[str, ...]  # WHY: `zip` cuts a text into tuples three times as fast as slices do
+
 
 class LiteralIndex(Generic[Item]):
     """Finds the items whose literal may stand in a text: all that do, and some that do not.
@@ -39,7 +41,8 @@ class LiteralIndex(Generic[Item]):
             for group in _groups(text.casefold(), size)
             for _ in range(_FREQUENT_USES)
         )
-        self._by_size: list[tuple[int, dict[str, list[Item]], frozenset[str]]] = []
+        self._by_size: list[tuple[int, dict[Group, list[Item]], frozenset[Group]]] = []
+        self._few: list[tuple[str, list[Item]]] = []
 
     def add(self, literals: Iterable[str], item: Item) -> bool:
         """File ``item`` under the best of ``literals``, all of which it requires.
@@ -59,12 +62,17 @@ class LiteralIndex(Generic[Item]):
 
     def build(self) -> None:
         """Choose the keys; call it after the last ``add`` and before the first ``find``."""
-        buckets: dict[int, dict[str, list[Item]]] = {}
+        sizes: dict[int, dict[str, list[Item]]] = {}
         for groups, item in self._waiting:
             # WHY: long groups are rare in texts, and what few items share keeps buckets short
             best = min(groups, key=lambda group: (-len(group), self._uses[group], group))
-            buckets.setdefault(len(best), {}).setdefault(best, []).append(item)
-        self._by_size = [(size, found, frozenset(found)) for size, found in buckets.items()]
+            sizes.setdefault(len(best), {}).setdefault(best, []).append(item)
+        for size, buckets in sizes.items():
+            if len(buckets) <= _FEW_KEYS:
+                self._few += buckets.items()
+            else:
+                cut = {tuple(key): items for key, items in buckets.items()}
+                self._by_size.append((size, cut, frozenset(cut)))
         self._waiting, self._uses = [], Counter()
 
     def find(self, text: str) -> list[Item]:
@@ -74,16 +82,15 @@ class LiteralIndex(Generic[Item]):
         """
         text = text.casefold()
         found: list[Item] = []
-        for size, buckets, keys in self._by_size:
-            if len(keys) <= _FEW_KEYS:
-                hits: Iterable[str] = [key for key in keys if key in text]
-            else:
+        for literal, items in self._few:
+            if literal in text:
+                found += items
+        if self._by_size:
+            tails = (text, text[1:], text[2:], text[3:])
+            for size, buckets, keys in self._by_size:
                 # WHY: a set, as a text may repeat one group 60,000 times
-                hits = keys.intersection(
-                    [text[at : at + size] for at in range(len(text) - size + 1)]
-                )
-            for key in hits:
-                found += buckets[key]
+                for key in keys.intersection(zip(*tails[:size], strict=False)):
+                    found += buckets[key]
         return found
 
 

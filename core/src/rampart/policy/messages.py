@@ -16,9 +16,20 @@ def rule_message(
     rule: CompiledRule, verdict: Verdict, call: ToolCall, because: Action | None
 ) -> str:
     """Return the rule's own message, or one that names its policy and what the call would do."""
-    if rule.message or verdict == "allow":
+    if verdict == "allow":
         return rule.message
-    return f"policy {rule.policy.name} {_RULE_VERBS[verdict]} {_subject(call, because)}"
+    verb = _RULE_VERBS[verdict]
+    text = rule.message or f"policy {rule.policy.name} {verb} {_subject(call, because)}"
+    names = sorted({after.until_approved for after in rule.when.after} - {""})
+    if verdict != "ask" or not names:
+        return text
+    # WHY: whoever approves must know that it is more than this one call
+    return f"{text} (an approval also clears this session of {' and '.join(names)})"
+
+
+def webhook_message(rule: CompiledRule, call: ToolCall, because: Action) -> str:
+    """Return that a webhook has to decide, for a rule that brings no message."""
+    return f"policy {rule.policy.name} leaves {_subject(call, because)} to a webhook"
 
 
 def default_message(verdict: Verdict, call: ToolCall, because: Action | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 
 from rampart.policy.compiled import CompiledRule
@@ -30,8 +30,10 @@ class PathFile:
         self._filed: list[_Filed] = []
         self._by_segment: dict[str, list[_Filed]] = {}
         self._by_none: list[_Filed] = []
+        self._by_head: dict[tuple[str, bool], list[_Filed]] = {}
+        self._heads: list[str] = []
+        self._head_chars_max = 0
         self._names: list[str] = []
-        self._visible: set[str] = set()
         self._reversed_names: list[str] = []
 
     def add(self, globs: Sequence[PathGlob], rule: CompiledRule) -> None:
@@ -54,45 +56,63 @@ class PathFile:
                 self._by_segment.setdefault(key, []).append((glob, rule))
             else:
                 self._by_none.append((glob, rule))
+            for head in glob.segments:
+                self._by_head.setdefault(head, []).append((glob, rule))
+        self._heads = sorted({text for text, _ in self._by_head})
+        self._head_chars_max = max(map(len, self._heads), default=0)
         self._filed = []
         self._names = sorted(self._by_segment)
-        self._visible = {name for name in self._names if not name.startswith(".")}
         self._reversed_names = sorted(name[::-1] for name in self._by_segment)
 
-    def find(self, texts: Iterable[str], budget: Budget, found: set[CompiledRule]) -> None:
+    def find(self, paths: Sequence[str], budget: Budget, found: set[CompiledRule]) -> None:
         """Add the rules that could match one of a path's spellings to ``found``.
 
         Raises: InputTooLarge if a shell glob takes more than ``budget``.
         """
-        found.update(self._others)
-        for text in texts:
-            self._find_one(text, budget, found)
-
-    def _find_one(self, path: str, budget: Budget, found: set[CompiledRule]) -> None:
-        text = path if path.startswith("/") else "/" + path
-        for glob, rule in self._index.find(text + END):
-            if rule not in found and glob.matches(path):
+        if self._others:
+            found.update(self._others)
+        joined = "".join([(path if path[:1] == "/" else "/" + path) + END for path in paths])
+        # WHY: one look-up for all spellings; what two of them hold together is sorted out here
+        for glob, rule in self._index.find(joined):
+            if rule not in found and any(map(glob.matches, paths)):
                 found.add(rule)
-        if not GLOB_CHARACTERS.isdisjoint(path):
-            self._find_shell_glob(ShellGlob(path, budget), found)
+        for path in paths:
+            if not GLOB_CHARACTERS.isdisjoint(path):
+                self._find_shell_glob(ShellGlob(path, budget), found)
 
     def _find_shell_glob(self, path: ShellGlob, found: set[CompiledRule]) -> None:
+        # WHY: what could be any name is told from all others by evidence alone
+        if path.crosses or any(not wild.start and not wild.end for wild in path.wild):
+            self._try(self._shown_by(path), path, found)
+            return
         names = self._by_segment.keys() & path.names
         for wild in path.wild:
             names |= self._names_like(wild)
-        for name in self._by_segment if path.crosses else names:
+        for name in names:
             self._try(self._by_segment[name], path, found)
         self._try(self._by_none, path, found)
+
+    def _shown_by(self, path: ShellGlob) -> list[_Filed]:
+        """Return the globs for which a path holds evidence, see ``ShellGlob.shows``."""
+        found: set[_Filed] = set()
+        for name in path.names:
+            found.update(self._by_head.get((name, True), ()))
+            for at in range(min(len(name), self._head_chars_max)):
+                found.update(self._by_head.get((name[: at + 1], False), ()))
+        for start in {wild.start for wild in path.wild if wild.start}:
+            heads = set(_with_prefix(self._heads, start))
+            heads.update(start[: at + 1] for at in range(min(len(start), self._head_chars_max)))
+            for head in heads:
+                found.update(self._by_head.get((head, True), ()))
+                found.update(self._by_head.get((head, False), ()))
+        return list(found)
 
     def _names_like(self, wild: WildSegment) -> set[str]:
         """Return the names that one segment of a shell glob could be: all, or all and some more."""
         if wild.start:
             return {name for name in _with_prefix(self._names, wild.start) if wild.could_be(name)}
-        if wild.end:
-            reverse = _with_prefix(self._reversed_names, wild.end[::-1])
-            return {name for each in reverse if wild.could_be(name := each[::-1])}
-        # LIMIT: a lone wildcard could be any name, so here the cost grows with the rules
-        return self._visible
+        reverse = _with_prefix(self._reversed_names, wild.end[::-1])
+        return {name for each in reverse if wild.could_be(name := each[::-1])}
 
     @staticmethod
     def _try(bucket: Sequence[_Filed], path: ShellGlob, found: set[CompiledRule]) -> None:

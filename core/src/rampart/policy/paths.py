@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from rampart.errors import InputTooLarge
-from rampart.limits import GLOB_WORK_US_MAX
+from rampart import budget
+from rampart.limits import MATCH_WORK_US_MAX
 from rampart.policy.literals import END
 from rampart.policy.path_glob import (
     GLOB_CHARACTERS,
@@ -127,6 +127,7 @@ class PathGlob:
     __slots__ = (
         "_automaton",
         "_head",
+        "_middle",
         "_places",
         "_tail",
         "literals",
@@ -139,7 +140,7 @@ class PathGlob:
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         runs = _literal_runs(pattern)
-        self._head, self._tail = runs[0], runs[-1]
+        self._head, self._middle, self._tail = runs[0], runs[1:-1], runs[-1]
         self._automaton: PathAutomaton | None = None
         self.literals = [run for run in (*runs[:-1], self._tail and self._tail + END) if run]
         self.segments = _segments_with_heads(pattern)
@@ -165,6 +166,12 @@ class PathGlob:
         return self._automatic().overlaps(path.text, evidence=evidence)
 
     def _run(self, path: str) -> bool:
+        if not path.startswith(self._head):
+            return False
+        rooted = "/" + path  # WHY: `**/name` matches a relative `name` too
+        for literal in self._middle:
+            if literal not in rooted:
+                return False
         return self._automatic().matches(path)
 
     def _automatic(self) -> PathAutomaton:
@@ -173,26 +180,18 @@ class PathGlob:
         return self._automaton
 
 
-class Budget:
-    """The work that one call may cause with its own wildcards, in estimated microseconds.
+class Budget(budget.Budget):
+    """What comparing one call with a policy may cost.
 
-    WHY: a command line may hold thousands of them, and each is compared with every path pattern
-    that it could meet. An estimate is the same on every run; a clock is not.
+    WHY: a command line may hold thousands of wildcards, and each is compared with every path
+    pattern that it could meet.
     """
 
-    __slots__ = ("_left",)
+    __slots__ = ()
 
-    def __init__(self, work_us: int = GLOB_WORK_US_MAX) -> None:
+    def __init__(self, work_us: int = MATCH_WORK_US_MAX) -> None:
         self._left = work_us
-
-    def spend(self, work_us: int) -> None:
-        """Take off ``work_us``.
-
-        Raises: InputTooLarge when nothing is left; the caller must deny.
-        """
-        self._left -= work_us
-        if self._left < 0:
-            raise InputTooLarge("too many paths with wildcards to compare with the policy")
+        self._message = "too much to compare with the policy: make it several calls"
 
 
 class WildSegment(NamedTuple):
@@ -222,6 +221,8 @@ class WildSegment(NamedTuple):
 
 def _segment(text: str) -> str | WildSegment:
     """Return a segment without wildcards as it is, and what is known of one with them."""
+    if GLOB_CHARACTERS.isdisjoint(text):
+        return text
     tokens = list(tokenize(text))
     if all(isinstance(token, str) for token in tokens):
         return text
@@ -235,6 +236,7 @@ class ShellGlob:
     """A path that holds shell wildcards, cut into what can be compared quickly."""
 
     __slots__ = (
+        "_fixed",
         "_segments",
         "budget",
         "crosses",
@@ -261,14 +263,14 @@ class ShellGlob:
                 self.names.add(segment)
             else:
                 self.wild.append(segment)
+        cut = text.find("**")
+        self._fixed = text.count("/", 0, cut) if cut >= 0 else len(self._segments)
         self.try_us = 2 + len(self._segments) // 4
 
     def could_be_at(self, place: int, name: str) -> bool:
         """True if the segment at ``place`` could be named ``name``."""
-        if self.crosses:
-            return True
-        if place >= len(self._segments):
-            return False
+        if place >= self._fixed:
+            return self.crosses
         segment = self._segments[place]
         return segment == name if isinstance(segment, str) else segment.could_be(name)
 

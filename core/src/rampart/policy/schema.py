@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from rampart.errors import ConfigError, PolicyError
+from rampart.intercept.catalog.extend import Addition, read_additions
+from rampart.intercept.catalog.parse import PlacedList, PlacedMapping, PlacedText
 from rampart.limits import POLICY_RULES_MAX
 from rampart.policy import fields
-from rampart.policy.composer import Mapping, Node, Scalar, compose, decode
+from rampart.policy.composer import Mapping, Node, Scalar, Sequence, compose, decode
 from rampart.policy.document import (
     ALWAYS,
     EVERYTHING,
@@ -19,15 +22,19 @@ from rampart.policy.document import (
     Policy,
     PolicyDocument,
     Rule,
+    RuleChange,
     Scope,
 )
 from rampart.policy.fields import fail
+from rampart.policy.stages import require_sense
+from rampart.policy.webhooks import read_webhook
 from rampart.policy.when import read_condition
 
 VERSION: Final = "1"
+_OFF: Final = "off"
 
 _TOP: Final = frozenset(
-    {"version", "default_action", "extends", "policies", "commands", "notify", "tests"}
+    {"version", "default_action", "extends", "policies", "commands", "notify", "tests", "rules"}
 )
 _POLICY: Final = frozenset({"name", "description", "priority", "enabled", "match", "rules"})
 _SCOPE: Final = frozenset({"tool", "agent", "session"})
@@ -49,18 +56,56 @@ def parse_policy(text: str | bytes, *, filename: str) -> PolicyDocument:
         fail(top.node, "version is missing", 'the first line of a policy is `version: "1"`')
     if fields.text(version, "version") != VERSION:
         fail(version, f'unknown version `{fields.text(version, "version")}`: expected "{VERSION}"')
-    _refuse_later(top, "commands")
     default, extends, policies = top.get("default_action"), top.get("extends"), top.get("policies")
-    notify, tests = top.get("notify"), top.get("tests")
+    changes = top.get("rules")
+    notify, tests, commands = top.get("notify"), top.get("tests"), top.get("commands")
     return PolicyDocument(
         filename=filename,
         source=source,
         policies=() if policies is None else _read_policies(policies),
         default_action=None if default is None else fields.verdict(default),
         extends=() if extends is None else fields.texts(extends, "extends"),
+        commands=() if commands is None else _read_commands(commands, filename),
         notify={} if notify is None else _plain_mapping(notify, "notify"),
         tests=() if tests is None else tuple(map(fields.plain, fields.sequence(tests, "tests"))),
+        changes=() if changes is None else _read_changes(changes),
     )
+
+
+def _read_changes(node: Node) -> tuple[RuleChange, ...]:
+    found: list[RuleChange] = []
+    for key, item in fields.mapping(node, "rules").entries:
+        word = fields.text(item, f"rules: {key.text}")
+        action = None if word == _OFF else fields.verdict(item)
+        found.append(RuleChange(key.text, action, key.where))
+    return tuple(found)
+
+
+def parse_commands(text: str, *, filename: str) -> tuple[Addition, ...]:
+    """Parse a file of the catalog: additions by program. Raises: PolicyError."""
+    decoded, _ = decode(text, filename)
+    return _read_commands(compose(decoded, filename), filename)
+
+
+def _read_commands(node: Node, filename: str) -> tuple[Addition, ...]:
+    table = _placed(fields.mapping(node, "commands"))
+    assert isinstance(table, PlacedMapping)
+    try:
+        return read_additions(table, filename)
+    except ConfigError as error:  # what it is about has no place of its own
+        raise PolicyError(error.message, where=node.where, help=error.help) from None
+
+
+def _placed(node: Node) -> object:
+    """Return a node in the form that the catalog reads: texts that know where they stand."""
+    match node:
+        case Scalar(text, _, where):
+            return PlacedText(text, where)
+        case Mapping(entries, where):
+            items = [(PlacedText(key.text, key.where), _placed(item)) for key, item in entries]
+            return PlacedMapping(items, where)
+        case Sequence(items, where):
+            return PlacedList(map(_placed, items), where)
 
 
 class _Keys:
@@ -93,13 +138,6 @@ class _Keys:
         """Return an optional text."""
         node = self.get(name)
         return "" if node is None else fields.text(node, name)
-
-
-def _refuse_later(keys: _Keys, *names: str) -> None:
-    # WHY: to ignore a key would change what a policy says, in silence
-    for name in names:
-        if keys.get(name) is not None:
-            fail(keys.key(name), f"`{name}` is not supported by this version")
 
 
 def _read_policies(node: Node) -> tuple[Policy, ...]:
@@ -161,23 +199,27 @@ def _read_rules(node: Node) -> tuple[Rule, ...]:
 
 def _read_rule(node: Node, index: int) -> Rule:
     keys = _Keys(node, "a rule", _RULE)
-    _refuse_later(keys, "once", "webhook")
     when, suggest = keys.get("when"), keys.get("suggest")
     expires, examples = keys.get("expires_at"), keys.get("examples")
+    once, webhook = keys.get("once"), keys.get("webhook")
     if isinstance(when, Scalar):
         fail(
             when, "when must be a mapping", "a rule for every call says so: `when: {default: true}`"
         )
-    return Rule(
+    rule = Rule(
         id=keys.text("name") or f"rule-{index}",
-        action=fields.verdict(keys.require("action", "a rule")),
+        action=fields.rule_action(keys.require("action", "a rule")),
         when=ALWAYS if when is None else read_condition(when),
         message=keys.text("message"),
         suggest=() if suggest is None else fields.texts(suggest, "suggest"),
         expires_at=None if expires is None else fields.timestamp(expires, "expires_at"),
         examples=NO_EXAMPLES if examples is None else _read_examples(examples),
         where=keys.node.where,
+        once=False if once is None else fields.boolean(once, "once"),
+        webhook=None if webhook is None else read_webhook(webhook),
     )
+    require_sense(rule, keys.node)
+    return rule
 
 
 def _read_examples(node: Node) -> Examples:

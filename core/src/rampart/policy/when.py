@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final, get_args
 
+from rampart.intercept.catalog.vocabulary import ALL_EFFECTS
 from rampart.model import Origin
 from rampart.policy import fields
 from rampart.policy.composer import Mapping, Node, Scalar
-from rampart.policy.document import Comparison, Condition, DepthRange
+from rampart.policy.document import After, Comparison, Condition, DepthRange
 from rampart.policy.domains import canonical_domain
 from rampart.policy.fields import fail
+from rampart.policy.occasion_readers import read_after, read_call_count, read_time
 from rampart.policy.paths import path_pattern_problem
 from rampart.policy.regex import compile_regex
+from rampart.policy.stages import read_kinds
 
-_EFFECT: Final = re.compile(r"[a-z][a-z0-9_-]*")
 _ORIGINS: Final[tuple[str, ...]] = get_args(Origin)
-_LATER: Final = frozenset(
-    {"after", "call_count", "time", "response_matches", "response_not_matches"}
+_OF_CALLS: Final = frozenset(
+    {"session_matches", "session_not_matches", "agent_depth", "after", "call_count", "time"}
+    | {"response_matches", "response_not_matches", "response_credentials"}
 )
-_OF_CALLS: Final = frozenset({"session_matches", "session_not_matches", "agent_depth"})
 
 Reader = Callable[[Node, str], Any]
 
@@ -46,12 +47,6 @@ def _read(node: Mapping, readers: dict[str, Reader], what: str) -> Condition:
     values: dict[str, Any] = {}
     for key, item in node.entries:
         name = key.text
-        if name in _LATER:
-            fail(
-                key,
-                f"`{name}` is not supported by this version",
-                "without it the rule would say something else",
-            )
         reader = readers.get(name)
         if reader is None:
             fail(
@@ -65,14 +60,22 @@ def _read_upstream(node: Node, what: str) -> Condition:
     found = fields.mapping(node, what)
     if not found.entries:
         fail(node, "upstream is empty", "say what the earlier action must be")
+    return _read_earlier(found, what)
+
+
+def _read_earlier(found: Mapping, what: str) -> Condition:
     for key, _ in found.entries:
         if key.text in _OF_CALLS or key.text == "upstream":
             fail(
                 key,
-                f"`{key.text}` cannot stand inside upstream",
-                "it is about the call: put it beside upstream",
+                f"`{key.text}` cannot stand inside {what}",
+                f"it is about the call: put it beside {what}",
             )
     return _read(found, _UPSTREAM_READERS, what)
+
+
+def _read_after(node: Node, what: str) -> tuple[After, ...]:
+    return read_after(node, what, lambda earlier: _read_earlier(earlier, what))
 
 
 def _globs(node: Node, what: str) -> tuple[str, ...]:
@@ -94,8 +97,10 @@ def _domains(node: Node, what: str) -> tuple[str, ...]:
 
 def _effects(node: Node, what: str) -> tuple[str, ...]:
     def check(name: str) -> str:
-        if not _EFFECT.fullmatch(name):
-            raise ValueError("an effect is one word in lower case")
+        if name not in ALL_EFFECTS:
+            # WHY: nothing brings other effects, so the rule would never apply, in silence
+            hint = fields.nearest(name, ALL_EFFECTS)
+            raise ValueError(f"no such effect; {hint.replace('the keys', 'the effects')}")
         return name
 
     return fields.checked_texts(node, what, check)
@@ -223,6 +228,12 @@ _READERS: Final[dict[str, Reader]] = {
     "session_not_matches": _globs,
     "agent_depth": _depth,
     "upstream": _read_upstream,
+    "after": _read_after,
+    "call_count": read_call_count,
+    "time": read_time,
+    "response_matches": _regexes,
+    "response_not_matches": _regexes,
+    "response_credentials": read_kinds,
 }
 
 _UPSTREAM_READERS: Final[dict[str, Reader]] = {
