@@ -1,7 +1,8 @@
-"""A crew with YAML agents and tasks whose tools are guarded: `guard.protect(crew)`.
+"""A CrewAI project from YAML, guarded by one line: `guard.protect(Janitors())`.
 
 Run it: python examples/crewai/crew.py
-The model is scripted, so no network and no key is needed.
+The second command waits for a person: `rampart pending` and `rampart approve ID` in another
+terminal. The `rampart` block in config/agents.yaml says what only this agent must not do.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import os
 import subprocess
 from typing import Any
 
-os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
+os.environ |= {"CREWAI_DISABLE_TELEMETRY": "true", "CREWAI_TRACING_ENABLED": "false"}
 
 from crewai import Agent, Crew, Task
 from crewai.llms.base_llm import BaseLLM
@@ -24,38 +24,26 @@ from rampart import Guard
 def shell(command: str) -> str:
     """Run a command line and return what it prints."""
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-    return (done.stdout + done.stderr).strip() or f"exit code {done.returncode}"
+    return done.stdout + done.stderr
 
 
 class ScriptedLLM(BaseLLM):
-    """Asks for one command after the other, in the words of CrewAI's own protocol."""
-
-    commands: list[str] = ["echo tidy > status.txt && cat status.txt", "rm -rf ~"]
-    step: int = 0
+    script: list[str] = ["echo tidy > a && cat a", "git push --force", "rm -rf ~", "crontab -r"]
 
     def call(self, messages: Any, *args: Any, **options: Any) -> str:
-        if self.step:
-            heard = str(messages[-2]["content"]).rpartition("Observation: ")[2]
-            print(f"the model reads: {heard}\n")
-        self.step += 1
-        if self.step <= len(self.commands):
-            command = self.commands[self.step - 1]
-            return f'Thought: next\nAction: shell\nAction Input: {{"command": "{command}"}}'
-        return "Thought: done\nFinal Answer: I did what I was allowed to do."
+        if len(self.script) < 4:
+            print("the model reads:", str(messages[-2]["content"]).rpartition("Observation: ")[2])
+        if not self.script:
+            return "Thought: done\nFinal Answer: I did what I was allowed to do."
+        return f'Thought: next\nAction: shell\nAction Input: {{"command": "{self.script.pop(0)}"}}'
 
 
 @CrewBase
 class Janitors:
-    """One janitor, one task."""
-
-    agents_config = "config/agents.yaml"
-    tasks_config = "config/tasks.yaml"
-
     @agent
     def janitor(self) -> Agent:
-        return Agent(
-            config=self.agents_config["janitor"], tools=[shell], llm=ScriptedLLM(model="scripted")
-        )
+        model = ScriptedLLM(model="scripted")
+        return Agent(config=self.agents_config["janitor"], tools=[shell], llm=model)
 
     @task
     def tidy(self) -> Task:
@@ -67,5 +55,5 @@ class Janitors:
 
 
 if __name__ == "__main__":
-    with Guard(agent="crewai-demo") as guard:
-        print(guard.protect(Janitors().crew()).kickoff())
+    with Guard(agent="crewai-demo", ask_timeout_s=120) as guard:
+        print(guard.protect(Janitors()).crew().kickoff())

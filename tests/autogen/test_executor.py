@@ -196,7 +196,8 @@ def test_failing_guard_denies_and_does_not_raise() -> None:
 
 
 def test_agent_reads_the_denial_and_the_team_goes_on(stage: Any) -> None:
-    agent = CodeExecutorAgent("coder", code_executor=executor(stage))
+    languages = ["python", "sh"]
+    agent = CodeExecutorAgent("coder", code_executor=executor(stage), supported_languages=languages)
 
     async def ask(language: str, code: str) -> str:
         message = TextMessage(content=f"```{language}\n{code}\n```", source="user")

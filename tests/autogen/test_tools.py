@@ -243,6 +243,28 @@ def test_langchain_tool_inside_autogen_is_guarded_through_its_function(stage: An
     assert ran == []
 
 
+@pytest.mark.parametrize("made_of", ["a LangChain tool", "a guarded function"])
+def test_tool_that_is_guarded_inside_and_outside_is_decided_once(stage: Any, made_of: str) -> None:
+    """It is asked as what it stands for inside."""
+    known = {"path": "text"}
+    made: Any
+    if made_of == "a LangChain tool":
+        inner = StructuredTool.from_function(write, name="note")
+        made = LangChainToolAdapter(stage.guard.protect(inner, tool="read", params=known))
+    else:
+        guarded = stage.guard.tool("read", params=known)(awrite)
+        made = FunctionTool(guarded, "Write a note.", name="note")
+    outer = stage.guard.protect(made)
+    assert through_workbench(outer, "hello").to_text() == "hello"
+    assert through_workbench(outer, "/x/secret/y").is_error
+    person = stage.person(True)
+    assert through_workbench(outer, "/x/ask/y").to_text() == "/x/ask/y"
+    person.join()
+    assert ran == ["hello", "/x/ask/y"]
+    decided = [(d["tool"], d["decision"]["action"]) for d in stage.decisions()]
+    assert decided == [("read", "allow"), ("read", "deny"), ("read", "ask")]
+
+
 def test_user_can_say_what_a_tool_stands_for(stage: Any) -> None:
     def peek(where: str) -> str:
         """Look."""
@@ -293,8 +315,8 @@ def test_configuration_of_a_tool_keeps_the_guard_and_what_it_stands_for(
 
 @pytest.mark.parametrize("kind", [StaticWorkbench, StaticStreamWorkbench])
 def test_workbench_decides_tools_that_nobody_protected(stage: Any, kind: Any) -> None:
-    guarded = stage.guard.protect(kind([FunctionTool(write, "Write a note.", name="note")]))
-    assert isinstance(guarded, GuardedWorkbench)
+    guarded: Any = stage.guard.protect(kind([FunctionTool(write, "Write a note.", name="note")]))
+    assert GuardedWorkbench in type(guarded).__mro__
 
     async def main() -> list[ToolResult]:
         async with guarded:

@@ -41,7 +41,7 @@ class OnlyAsyncNote(BaseTool):
     name: str = "note"
     description: str = "Write a note."
 
-    async def _run(self, text: str) -> str:  # type: ignore[override]  # CrewAI awaits what it returns
+    async def _run(self, text: str) -> str:  # CrewAI awaits what it returns
         ran.append(text)
         return text
 
@@ -120,7 +120,7 @@ def test_denial_is_returned_and_never_raised(stage: Any, kind: str, way: str) ->
 
 
 def cache_some(arguments: Any = None, result: Any = None) -> bool:
-    return result != "not this one"
+    return bool(result != "not this one")
 
 
 def test_denial_is_never_cached_and_the_tools_own_rule_is_kept(stage: Any) -> None:
@@ -203,7 +203,90 @@ def test_langchain_tool_inside_crewai_is_guarded_through_its_function(stage: Any
     assert ran == ["hello"]
 
 
-def stand_in(path: str) -> type[BaseTool]:
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("made_of", ["a LangChain tool", "a guarded function"])
+def test_tool_that_is_guarded_inside_and_outside_is_decided_once(
+    stage: Any, kind: str, made_of: str
+) -> None:
+    """It is asked as what it stands for inside, and its denials are CrewAI's own."""
+
+    def write(line: str, times: int = 1) -> str:
+        """Write a note."""
+        ran.append(line)
+        return line * times
+
+    async def awrite(line: str, times: int = 1) -> str:
+        """Write a note."""
+        return write(line, times)
+
+    function: Any = write if kind == "sync" else awrite
+    guard: Any = stage.guard
+    known = {"path": "line"}
+    made: Any
+    if made_of == "a guarded function":
+        made = Tool(name="any", description="", func=guard.tool("read", params=known)(function))
+    else:
+        coroutine: Any = None if kind == "sync" else awrite
+        inner = StructuredTool.from_function(write, name="any", coroutine=coroutine)
+        guarded = guard.protect(inner, tool="read", params=known)
+        made = Tool.from_langchain(guarded)
+        made.func = guarded.coroutine or guarded.func
+    outer = stage.guard.protect(made)
+
+    def answer(line: str) -> Any:
+        return asyncio.run(outer.arun(line=line)) if kind == "async" else outer.run(line=line)
+
+    assert answer("hello") == "hello"
+    denied = answer("/x/secret/y")
+    assert isinstance(denied, ToolFailure)
+    assert "secrets are not" in denied.message
+    person = stage.person(True)
+    assert answer("/x/ask/y") == "/x/ask/y"
+    person.join()
+    assert ran == ["hello", "/x/ask/y"]
+    decided = [(d["tool"], d["decision"]["action"]) for d in stage.decisions()]
+    assert decided == [("read", "allow"), ("read", "deny"), ("read", "ask")]
+
+
+def test_function_that_calls_the_same_tool_again_is_decided_again(stage: Any) -> None:
+    """A permit serves one call."""
+
+    def write(text: str) -> str:
+        ran.append(text)
+        return text
+
+    inner: Any = stage.guard.tool("note")(write)
+
+    def twice(text: str) -> str:
+        """Write a note twice."""
+        return f"{inner(text)}{inner(text)}"
+
+    note_twice = stage.guard.protect(Tool(name="twice", description="", func=twice))
+    assert note_twice.run(text="hello") == "hellohello"
+    assert [d["tool"] for d in stage.decisions()] == ["twice", "note", "note"]
+
+
+def test_denial_of_a_guard_inside_is_returned_and_not_raised(stage: Any) -> None:
+    """CrewAI would run a tool that raises six times."""
+
+    def write(text: str) -> None:
+        ran.append(text)
+
+    inner: Any = stage.guard.tool("note")(write)
+
+    def note_it(text: str) -> str:
+        """Write a note."""
+        inner(f"{text} forbidden")
+        return text
+
+    outer = stage.guard.protect(Tool(name="outer", description="", func=note_it))
+    denied = outer.run(text="hello")
+    assert isinstance(denied, ToolFailure)
+    assert "not this word" in denied.message
+    assert ran == []
+
+
+def stand_in(path: str) -> Any:
     """Return a tool class that goes by ``path``, without the package that has it."""
     module, _, name = path.rpartition(".")
 

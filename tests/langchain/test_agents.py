@@ -13,7 +13,7 @@ from langchain_core.tools import BaseTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
-from rampart_langchain import GuardMiddleware
+from rampart_langchain import RampartMiddleware
 
 
 @tool
@@ -71,7 +71,7 @@ CONFIG: Any = {"configurable": {"thread_id": "thread-7"}}
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 def test_agent_reads_the_denial_and_goes_on(stage: Any, scripted: Any, way: str) -> None:
     tools = stage.guard.protect([write_file, ReadFile()])
-    agent = create_agent(scripted(*script(stage)), tools, checkpointer=InMemorySaver())
+    agent: Any = create_agent(scripted(*script(stage)), tools, checkpointer=InMemorySaver())
     task: Any = {"messages": [("user", "work")]}
     if way == "invoke":
         result = agent.invoke(task, CONFIG)
@@ -108,7 +108,9 @@ def test_tool_node_reads_the_denial_and_goes_on(stage: Any, scripted: Any, way: 
 
 
 def test_session_that_somebody_named_wins_over_the_thread(stage: Any, scripted: Any) -> None:
-    agent = create_agent(scripted(*script(stage)), stage.guard.protect([write_file, ReadFile()]))
+    agent: Any = create_agent(
+        scripted(*script(stage)), stage.guard.protect([write_file, ReadFile()])
+    )
     with stage.guard.context(session="named"):
         agent.invoke({"messages": [("user", "work")]}, CONFIG)
     assert {d["session"] for d in stage.decisions()} == {"named"}
@@ -116,10 +118,10 @@ def test_session_that_somebody_named_wins_over_the_thread(stage: Any, scripted: 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 def test_middleware_guards_tools_that_nobody_protected(stage: Any, scripted: Any, way: str) -> None:
-    agent = create_agent(
+    agent: Any = create_agent(
         scripted(*script(stage)),
         [write_file, ReadFile()],
-        middleware=[GuardMiddleware(stage.guard)],
+        middleware=[RampartMiddleware(stage.guard)],
     )
     task: Any = {"messages": [("user", "work")]}
     if way == "invoke":
@@ -129,10 +131,10 @@ def test_middleware_guards_tools_that_nobody_protected(stage: Any, scripted: Any
 
 
 def test_middleware_leaves_guarded_tools_to_their_guard(stage: Any, scripted: Any) -> None:
-    agent = create_agent(
+    agent: Any = create_agent(
         scripted(*script(stage)),
         stage.guard.protect([write_file, ReadFile()]),
-        middleware=[GuardMiddleware(stage.guard)],
+        middleware=[RampartMiddleware(stage.guard)],
     )
     require_the_promise(stage, agent.invoke({"messages": [("user", "work")]}, CONFIG))
 
@@ -141,7 +143,7 @@ def test_denial_of_a_return_direct_tool_ends_the_run_with_the_reason(
     stage: Any, scripted: Any
 ) -> None:
     direct = write_file.model_copy(update={"return_direct": True})
-    agent = create_agent(scripted(*script(stage)), stage.guard.protect([direct]))
+    agent: Any = create_agent(scripted(*script(stage)), stage.guard.protect([direct]))
     result = agent.invoke({"messages": [("user", "work")]})
     assert "secrets are not for agents" in result["messages"][-1].content
     assert not (stage.folder / "secret" / "new").exists()

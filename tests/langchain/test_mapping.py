@@ -29,6 +29,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, dict[str, Any]]] = [
     (f"{REQUESTS}.RequestsGetTool", {}, {"url": "http://x/"}, "fetch", {"url": "http://x/"}),
     (f"{REQUESTS}.RequestsPostTool", {}, {"text": '{"url": "http://x/", "data": {}}'}, "fetch",
      {"url": "http://x/", "method": "POST", "body": '{"url": "http://x/", "data": {}}'}),
+    (f"{COMMUNITY}.sql_database.tool.QuerySQLDatabaseTool", {}, {"query": "SELECT 1"}, "code",
+     {"code": "SELECT 1", "language": "sql"}),
     ("langchain_experimental.tools.python.tool.PythonREPLTool", {}, {"query": "1"}, "code",
      {"code": "1", "language": "python"}),
 ]  # fmt: skip

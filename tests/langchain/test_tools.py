@@ -6,118 +6,22 @@ import asyncio
 import copy
 import pickle
 import threading
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
-from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import BaseTool, InjectedToolArg, StructuredTool, Tool, tool
+from langchain_core.tools import BaseTool, StructuredTool, tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 from rampart import Decision, Denied, Guard
 from rampart_langchain import guard_tool
 
-ran: list[Any] = []
+from tests.langchain.zoo import TOOLS, WAYS, Note, awrite, call, made, ran, write
 
 
 @pytest.fixture(autouse=True)
 def nothing_ran() -> None:
     ran.clear()
-
-
-class Note(BaseTool):
-    """A tool written as a class."""
-
-    name: str = "note"
-    description: str = "Write a note."
-
-    def _run(self, text: str, times: int = 1) -> str:
-        ran.append(text)
-        return text * times
-
-
-class NoteWithConfig(Note):
-    def _run(self, text: str, config: RunnableConfig) -> str:  # type: ignore[override]  # LangChain gives it the config
-        ran.append(text)
-        return f"{text} {config['metadata']['who']}"
-
-
-class AsyncNote(Note):
-    async def _arun(self, text: str, times: int = 1) -> str:
-        ran.append(text)
-        return text * times
-
-
-class DelegatingNote(Note):
-    async def _arun(self, text: str, times: int = 1) -> str:
-        return self._run(text, times)
-
-
-def write(text: str) -> str:
-    """Write a note."""
-    ran.append(text)
-    return text
-
-
-async def awrite(text: str) -> str:
-    """Write a note."""
-    ran.append(text)
-    return text
-
-
-def write_for(text: str, user: Annotated[str, InjectedToolArg]) -> str:
-    """Write a note for somebody."""
-    ran.append(text)
-    return f"{text} for {user}"
-
-
-def write_twice(text: str) -> tuple[str, list[str]]:
-    """Write a note."""
-    ran.append(text)
-    return text, [text]
-
-
-def with_config(text: str, config: RunnableConfig) -> str:
-    """Write a note."""
-    ran.append(text)
-    return f"{text} {config['metadata']['who']}"
-
-
-def made(function: Callable[..., Any], **options: Any) -> BaseTool:
-    return StructuredTool.from_function(function, name="note", **options)
-
-
-TOOLS: dict[str, Callable[[], BaseTool]] = {
-    "function": lambda: made(write),
-    "function and coroutine": lambda: made(write, coroutine=awrite),
-    "injected": lambda: made(write_for),
-    "content and artifact": lambda: made(write_twice, response_format="content_and_artifact"),
-    "config": lambda: made(with_config),
-    "class": Note,
-    "class with config": NoteWithConfig,
-    "class with _arun": AsyncNote,
-    "class whose _arun calls _run": DelegatingNote,
-    "single input": lambda: Tool("note", write, "Write a note."),
-    "single input, async": lambda: Tool("note", write, "Write a note.", coroutine=awrite),
-    "coroutine only": lambda: StructuredTool.from_function(coroutine=awrite, name="note"),
-}
-WAYS = [(kind, way) for kind in TOOLS for way in ("invoke", "ainvoke")]
-
-
-def call(subject: BaseTool, way: str, text: str, *, call_id: str | None = "c1") -> Any:
-    arguments: dict[str, Any] = {"text": text}
-    if "single" in repr(type(subject)) or isinstance(subject, Tool):
-        arguments = {"__arg1": text}
-    if "user" in subject.get_input_schema().model_fields:
-        arguments["user"] = "ann"
-    config: RunnableConfig = {"metadata": {"who": "bob"}}
-    sent: Any = arguments
-    if call_id is not None:
-        sent = {"name": "note", "args": arguments, "id": call_id, "type": "tool_call"}
-    if way == "ainvoke":
-        return asyncio.run(subject.ainvoke(sent, config))
-    return subject.invoke(sent, config)
 
 
 @pytest.mark.parametrize(("kind", "way"), [w for w in WAYS if w != ("coroutine only", "invoke")])
@@ -382,3 +286,48 @@ def test_context_of_the_guard_reaches_the_record(stage: Any) -> None:
         call(guarded, "invoke", "hello")
         call(guarded, "ainvoke", "hello")
     assert [(d["agent"], d["session"]) for d in stage.decisions()] == [("ann", "s1")] * 2
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "_run", "func"])
+@pytest.mark.parametrize("guarding", ["protect", "instrument"])
+def test_tool_made_of_a_guarded_function_is_decided_once(
+    stage: Any, way: str, guarding: str
+) -> None:
+    """It is asked as what the function stands for."""
+    seen: list[str] = []
+
+    def look(text: str, times: int = 1) -> str:
+        """Look."""
+        seen.append(text)
+        return text * times
+
+    known: Any = stage.guard.tool("read", params={"path": "text"})
+    made: Any = StructuredTool.from_function(known(look))
+    if guarding == "protect":
+        made = stage.guard.protect(made)
+    else:
+        stage.guard.instrument("langchain")
+
+    def call(text: str) -> Any:
+        match way:
+            case "invoke":
+                return made.invoke({"text": text})
+            case "ainvoke":
+                return asyncio.run(made.ainvoke({"text": text}))
+            case "_run":
+                return made._run(text=text, config={})
+            case _:
+                return made.func(text=text)
+
+    try:
+        assert call("hello") == "hello"
+        try:
+            denied = call("/x/secret/y")
+        except Denied as error:
+            denied = error
+        assert "secrets are not" in str(denied)
+    finally:
+        stage.guard.uninstrument()
+    assert seen == ["hello"]
+    decided = [(d["tool"], d["decision"]["action"]) for d in stage.decisions()]
+    assert decided == [("read", "allow"), ("read", "deny")]

@@ -5,7 +5,6 @@ Everything heavy is imported when a guard is made, so that ``import rampart`` st
 
 from __future__ import annotations
 
-import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -13,16 +12,30 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, ParamSpec, Protocol, Self, TypeVar
 
-from rampart.errors import Denied, ServiceUnavailable, UnsupportedObject
+from rampart.errors import ServiceUnavailable, UnsupportedObject
+from rampart.functions import guarded_function
 from rampart.limits import APPROVAL_POLL_S, APPROVAL_TIMEOUT_S
-from rampart.model import EMPTY, RULE_SERVICE_UNAVAILABLE, Decision, ToolCall, denial_text
+from rampart.model import (
+    EMPTY,
+    RULE_SERVICE_UNAVAILABLE,
+    Decision,
+    Review,
+    ToolCall,
+    withheld,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+    from subprocess import CompletedProcess
     from types import TracebackType
 
+    from rampart.instrumentation import Coverage
     from rampart.plugins import Plugins
+    from rampart.questions import Questions
+    from rampart.streams import ResponseStream
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,6 +65,19 @@ class DecisionPoint(Protocol):
         ...
 
 
+class ReviewPoint(Protocol):
+    """A decision point that also looks at what tools return."""
+
+    @property
+    def reviews(self) -> bool:
+        """True if some rule in force looks at responses."""
+        ...
+
+    def review(self, call: ToolCall, response: object) -> Review:
+        """Say what a model may see of what a call returned, and record it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class GuardOptions:
     """How a guard behaves.
@@ -74,9 +100,11 @@ class Guard:
 
     ``policy`` is a file, or policy text (anything with a line break); ``profile`` names a built-in
     one. ``workspace`` is the project directory, by default the one that holds the working
-    directory. ``agent`` and ``session`` name who asks. ``ask_timeout_s`` bounds the wait for a
-    person, after which the answer is deny. Raises: PolicyError or PolicyMissing if the policy does
-    not load, ConfigError or AuditError if the data directory or the log cannot be used.
+    directory. ``agent`` and ``session`` name who asks; rules on what happened before are about a
+    session, without a name about what the agent did through this guard. ``ask_timeout_s`` bounds
+    the wait for a person, after which the answer is deny. Raises: PolicyError or PolicyMissing if
+    the policy does not load, ConfigError or AuditError if the data directory or the log cannot be
+    used.
     """
 
     def __init__(
@@ -184,8 +212,12 @@ class Guard:
 
         call = self.call(tool, params, **context)
         decision = await asyncio.to_thread(self._reach, self._point.enforce, call)
-        if decision.action != "ask":
-            return decision
+        return decision if decision.action != "ask" else await self.await_answer(decision)
+
+    async def await_answer(self, decision: Decision) -> Decision:
+        """Wait for the answer to the question that ``decision`` asks, on the event loop."""
+        import asyncio
+
         deadline = asyncio.get_running_loop().time() + self._options.ask_timeout_s
         while asyncio.get_running_loop().time() < deadline:
             outcome = await asyncio.to_thread(self._point.poll, decision)
@@ -193,6 +225,18 @@ class Guard:
                 return outcome
             await asyncio.sleep(APPROVAL_POLL_S)
         return await asyncio.to_thread(self._point.finish, decision, 0.0)
+
+    @property
+    def answers(self) -> bool:
+        """True if this process may answer questions: decisions are made in it, by no service."""
+        return hasattr(self._point, "ask")
+
+    @property
+    def questions(self) -> Questions:
+        """Questions that a framework puts to people in a way of its own; needs ``answers``."""
+        from rampart.questions import Questions
+
+        return Questions(self._point, self._options.ask_timeout_s)  # type: ignore[arg-type]  # `answers` says so
 
     def call(
         self, tool: str | ToolCall, params: Mapping[str, object] | None = None, **context: Any
@@ -214,14 +258,109 @@ class Guard:
         try:
             return ask(call)
         except ServiceUnavailable as error:
-            if not self._options.fail_open:
-                return Decision("deny", error.message, rule=RULE_SERVICE_UNAVAILABLE)
-            if not self._warned:
-                self._warned = True
-                _log.warning(
-                    "%s: calls are allowed until it answers (RAMPART_FAIL_OPEN)", error.message
-                )
-            return Decision("allow", f"{error.message}; fail-open", rule=RULE_SERVICE_UNAVAILABLE)
+            return self._unreachable(error)
+
+    def _unreachable(self, error: ServiceUnavailable) -> Decision:
+        if not self._options.fail_open:
+            return Decision("deny", error.message, rule=RULE_SERVICE_UNAVAILABLE)
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s: calls are allowed until it answers (RAMPART_FAIL_OPEN)", error.message
+            )
+        return Decision("allow", f"{error.message}; fail-open", rule=RULE_SERVICE_UNAVAILABLE)
+
+    # What tools return
+
+    @property
+    def reviews(self) -> bool:
+        """False when no rule in force looks at what tools return: there is nothing to review."""
+        return bool(getattr(self._point, "reviews", False))
+
+    def review(
+        self,
+        tool: str | ToolCall,
+        params: Mapping[str, object] | None = None,
+        response: object = None,
+        **context: Any,
+    ) -> Review:
+        """Say what the model may see of what a call returned; it is recorded, never its text.
+
+        ``response`` is any plain data: text, bytes, numbers, lists, mappings. The answer's
+        ``response`` is what to hand on: the same, with what a rule takes out replaced by marks, or
+        a text that says why it is withheld. ``context`` is as for ``enforce``.
+        """
+        return self._reach_review(self.call(tool, params, **context), response)
+
+    async def areview(
+        self,
+        tool: str | ToolCall,
+        params: Mapping[str, object] | None = None,
+        response: object = None,
+        **context: Any,
+    ) -> Review:
+        """As ``review``, without blocking the event loop."""
+        import asyncio
+
+        call = self.call(tool, params, **context)
+        return await asyncio.to_thread(self._reach_review, call, response)
+
+    def review_stream(
+        self, tool: str | ToolCall, params: Mapping[str, object] | None = None, **context: Any
+    ) -> ResponseStream:
+        """Return what reviews a text that comes in pieces: see ``ResponseStream``.
+
+        With a remote service all of it is held back until the end.
+        """
+        from rampart.streams import ResponseStream
+
+        call = self.call(tool, params, **context)
+        preview = getattr(self._point, "check_response", None)
+        pieces = preview is not None and getattr(self._point, "reviews_pieces", False)
+
+        def review(text: str) -> Review:
+            return self._reach_review(call, text)
+
+        def look(text: str) -> Review:
+            seen: Review = preview(call, text) if preview is not None else review(text)
+            return seen
+
+        return ResponseStream(review, look, whole=self.reviews and not pieces)
+
+    def _reach_review(self, call: ToolCall, response: object) -> Review:
+        if not self.reviews:
+            return Review(Decision("allow"), response)
+        point: ReviewPoint = self._point  # type: ignore[assignment]  # it says that it reviews
+        try:
+            return point.review(call, response)
+        except ServiceUnavailable as error:
+            decision = self._unreachable(error)
+            return Review(decision, response) if decision.allowed else withheld(call.tool, decision)
+
+    # Doing something behind the guard
+
+    def run(self, command: str | Sequence[str], **options: Any) -> CompletedProcess[str]:
+        """Run a program if its call is allowed, and return what it printed.
+
+        A list is a program and its arguments, a text a line for the shell. ``options`` are ``cwd``,
+        ``env``, ``input``, ``timeout_s`` and ``check``. Raises: Denied, and what
+        ``subprocess.run`` raises.
+        """
+        from rampart.primitives import run
+
+        return run(self, command, **options)
+
+    async def arun(self, command: str | Sequence[str], **options: Any) -> CompletedProcess[str]:
+        """As ``run``, without blocking the event loop. A cancelled call ends the program."""
+        from rampart.primitives import arun
+
+        return await arun(self, command, **options)
+
+    def open(self, path: str | PathLike[str], mode: str = "r", **options: Any) -> IO[Any]:
+        """Open a file as ``open`` does, if reading or writing it is allowed. Raises: Denied."""
+        from rampart.primitives import open_file
+
+        return open_file(self, path, mode, **options)
 
     # Putting the guard in front of something
 
@@ -271,6 +410,44 @@ class Guard:
 
         return protect(self, obj, installed_plugins(), options)
 
+    def instrument(self, framework: str) -> Coverage:
+        """Put this guard in front of every tool of a framework in this process; change no code.
+
+        ``framework`` is ``langchain``, ``crewai``, ``autogen`` or what a plugin brings. Tools that
+        are made or imported later are covered too. Answers what is covered and what is not; as a
+        context manager the answer undoes it at the end. The same guard again changes nothing.
+        Raises: ConfigError if it cannot be done, or another guard holds the framework.
+        """
+        from rampart.instrumentation import instrument
+        from rampart.plugins import installed_plugins
+
+        return instrument(self, framework, installed_plugins())
+
+    def uninstrument(self, framework: str | None = None) -> None:
+        """Undo ``instrument`` exactly, for one framework or for all that this guard holds."""
+        from rampart.instrumentation import uninstrument
+
+        uninstrument(self, framework)
+
+    def coverage(self, obj: Any) -> Coverage:
+        """Say which ways to ``obj`` pass this guard: a guarded object, or a framework's name."""
+        from rampart.instrumentation import coverage_of
+        from rampart.plugins import installed_plugins
+
+        return coverage_of(self, obj, installed_plugins())
+
+    def derived(self, *, agent: str | None = None, ask_timeout_s: float | None = None) -> Guard:
+        """Return a guard on the same policy and log that names another agent, or waits otherwise.
+
+        Closing it closes nothing; once this one is closed, it denies.
+        """
+        from dataclasses import replace
+
+        changes = {"agent": agent, "ask_timeout_s": ask_timeout_s}
+        said = {name: value for name, value in changes.items() if value is not None}
+        options = replace(self._options, close=lambda: None, **said)  # type: ignore[arg-type]  # of the types above
+        return Guard.of(self._point, options)
+
     def close(self) -> None:
         """Close the log and the approvals. The guard denies afterwards."""
         self._options.close()
@@ -309,36 +486,3 @@ def protect(guard: Guard, obj: Any, plugins: Plugins, options: Mapping[str, Any]
         help=f"supported: functions, lists, and the objects of {known};"
         " install rampart-langchain, rampart-crewai or rampart-autogen for more",
     )
-
-
-def guarded_function(
-    guard: Guard, function: Callable[P, R], tool: str, params: Mapping[str, str]
-) -> Callable[P, R]:
-    """Return ``function`` behind the guard, sync or async as it was."""
-    signature = inspect.signature(function)
-    rename = {argument: parameter for parameter, argument in params.items()}
-
-    def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, object]:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        return {rename.get(name, name): value for name, value in bound.arguments.items()}
-
-    def require(decision: Decision) -> None:
-        if not decision.allowed:
-            raise Denied(denial_text(tool, decision), decision)
-
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-            require(await guard.aenforce(tool, arguments(args, kwargs)))
-            return await function(*args, **kwargs)
-
-        return run_async  # type: ignore[return-value]  # R is the coroutine here; the checker cannot know
-
-    @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        require(guard.enforce(tool, arguments(args, kwargs)))
-        return function(*args, **kwargs)
-
-    return run

@@ -6,7 +6,7 @@ nothing that a plugin answers can loosen a decision. The guide is ``core/docs/pl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import pluggy
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import click
 
     from rampart.guard import Guard
+    from rampart.toolmap import ToolMap
 
 PROJECT: Final = "rampart"
 hookspec: Final = pluggy.HookspecMarker(PROJECT)
@@ -46,6 +47,41 @@ class Adapter(Protocol):
         ...
 
 
+@runtime_checkable
+class Instrumentation(Protocol):
+    """What an adapter may offer besides: guard all that its framework runs in this process.
+
+    An adapter that has these two methods is one; ``Adapter`` does not ask for them. They are called
+    under a lock, and in turn: never ``instrument`` twice without ``uninstrument`` between. An
+    attribute ``gaps``, a sequence of texts, may name what stays uncovered.
+    """
+
+    name: str
+
+    def instrument(self, guard: Guard) -> Sequence[str]:
+        """Put ``guard`` in front of every tool, and return what that covers, one text a path.
+
+        It imports the framework; an ImportError says that it is not installed. Raises: ConfigError
+        for a version that it does not know; whatever it raises, ``uninstrument`` is called next.
+        """
+        ...
+
+    def uninstrument(self) -> None:
+        """Undo exactly what ``instrument`` did, finished or not; harmless if there is nothing."""
+        ...
+
+
+@runtime_checkable
+class Covering(Protocol):
+    """What an adapter may offer besides: say which ways to a guarded object are covered."""
+
+    name: str
+
+    def coverage(self, obj: Any, guard: Guard) -> Sequence[str]:
+        """Return the ways to ``obj`` that pass ``guard``, one text each; none if it is not ours."""
+        ...
+
+
 class Specs:
     """The hook signatures; pluggy checks implementations against them."""
 
@@ -54,8 +90,20 @@ class Specs:
         """Return the framework adapters that this plugin brings."""
 
     @hookspec
+    def rampart_tools(self) -> Iterable[ToolMap]:  # type: ignore[empty-body]
+        """Return what tools of other people stand for; it goes before what adapters know."""
+
+    @hookspec
     def rampart_commands(self) -> Iterable[click.Command]:  # type: ignore[empty-body]
         """Return commands for the ``rampart`` program."""
+
+    @hookspec
+    def rampart_catalog(self) -> Iterable[Mapping[str, object] | str]:  # type: ignore[empty-body]
+        """Return what programs do with their words: entries of the command catalog by program.
+
+        Each is a mapping, or YAML text with the same in it. It is asked once, when the plugin is
+        registered. What is said about a program that is known already adds to that.
+        """
 
     @hookspec
     def rampart_before_decision(

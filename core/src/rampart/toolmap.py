@@ -120,7 +120,9 @@ class ToolMapping:
         values = {key: source.value(arguments, subject) for key, source in self.params.items()}
         missing = (k for k, v in values.items() if v is None and not self.params[k].optional)
         known = {key: value for key, value in values.items() if value is not None}
-        # INVARIANT: a parameter of the mapping wins over an argument of the same name
+        # INVARIANT: a parameter of the mapping wins over an argument of the same name, which stays
+        # visible under another one
+        rest = {f"argument_{k}" if k in self.params else k: value for k, value in rest.items()}
         return self.tool or name, {**rest, **known}, next(missing, "")
 
     def fits(self, arguments: Iterable[str]) -> bool:
@@ -169,16 +171,27 @@ class ToolMap:
     def find(self, kind: type, name: str, arguments: Iterable[str]) -> ToolMapping:
         """Return what a tool of class ``kind`` stands for; nothing known: an empty mapping.
 
-        A name alone counts only if the tool has the arguments that the mapping needs.
+        What the user's own file says goes first, then what plugins know, then this map. A name
+        alone counts only if the tool has the arguments that the mapping needs. Raises: ConfigError
+        and PolicyError for the user's file, PluginError.
         """
+        from rampart.tooldata import added_maps
+
+        arguments = tuple(arguments)
+        for known in (*added_maps(), self):
+            if mapping := known.own(kind, name, arguments):
+                return mapping
+        return ToolMapping()
+
+    def own(self, kind: type, name: str, arguments: tuple[str, ...]) -> ToolMapping | None:
+        """Return what this map alone knows of a tool."""
         for base in kind.__mro__:
             if mapping := self.by_class.get(f"{base.__module__}.{base.__qualname__}"):
                 return mapping
-        arguments = tuple(arguments)
         for mapping in self.by_name.get(name, ()):
             if mapping.fits(arguments):
                 return mapping
-        return ToolMapping()
+        return None
 
 
 def _items(node: Node) -> Iterator[Node]:

@@ -7,20 +7,18 @@ MUST answer a denial as a result and never raise it: an exception ends a team's 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from pathlib import Path
+import copy
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from autogen_core import CancellationToken, Component, ComponentModel
 from autogen_core.code_executor import CodeBlock, CodeExecutor, CodeResult
 from pydantic import BaseModel
-from rampart import Decision, EnforcementPoint, Guard, ToolMapping, denial_text
+from rampart import Guard
 
+from rampart_autogen.blocks import EXIT_DENIED, Batch, working_directory
 from rampart_autogen.defaults import default_guard
-
-EXIT_DENIED: Final = 126
-SHELLS: Final = frozenset({"sh", "bash", "shell", "zsh", "ksh", "dash", "console", "terminal"})
+from rampart_autogen.passing import letting
 
 
 class GuardedCodeExecutorConfig(BaseModel):
@@ -53,13 +51,13 @@ class GuardedCodeExecutor(CodeExecutor, Component[GuardedCodeExecutorConfig]):
         self, code_blocks: list[CodeBlock], cancellation_token: CancellationToken
     ) -> CodeResult:
         """Run the blocks if every one of them is allowed. Raises: as the executor."""
-        blocks = [CodeBlock(str(block.code), str(block.language)) for block in code_blocks]
-        deciding = asyncio.ensure_future(self._first_denied(blocks))
-        cancellation_token.link_future(deciding)
-        denied = await deciding
-        if denied is not None:
-            return CodeResult(exit_code=EXIT_DENIED, output=denied)
-        return await self._inner.execute_code_blocks(blocks, cancellation_token)
+        batch = Batch(self._guard, code_blocks, working_directory(self._inner))
+        if denied := await answer(batch, cancellation_token):
+            return denied
+        blocks = allowed_blocks(batch)
+        with letting(self._inner):
+            result = await self._inner.execute_code_blocks(blocks, cancellation_token)
+        return await reviewed(batch, result, self._guard)
 
     async def start(self) -> None:
         """Start the executor."""
@@ -85,30 +83,6 @@ class GuardedCodeExecutor(CodeExecutor, Component[GuardedCodeExecutorConfig]):
     ) -> bool | None:
         return await self._inner.__aexit__(kind, error, trace)
 
-    async def _first_denied(self, blocks: Sequence[CodeBlock]) -> str | None:
-        for number, block in enumerate(blocks, start=1):
-            for tool, params in self._calls(block):
-                point = EnforcementPoint(
-                    self._guard, tool, ToolMapping(), context=lambda _: self._where()
-                )
-                decision = await point.aenforce(params)
-                if not decision.allowed:
-                    return _denial(number, len(blocks), tool, decision)
-        return None
-
-    def _calls(self, block: CodeBlock) -> list[tuple[str, dict[str, str]]]:
-        """Return what a block would do: a file that it asks to be written, and its code."""
-        calls = []
-        if path := file_of_directive(block.code):
-            calls.append(("write", {"path": path, "content": block.code}))
-        if block.language.strip().lower() in SHELLS:
-            return [*calls, ("exec", {"command": block.code})]
-        return [*calls, ("code", {"language": block.language, "code": block.code})]
-
-    def _where(self) -> dict[str, str]:
-        directory = getattr(self._inner, "work_dir", None)
-        return {} if directory is None else {"cwd": str(Path(directory).absolute())}
-
     def _to_config(self) -> GuardedCodeExecutorConfig:
         return GuardedCodeExecutorConfig(executor=self._inner.dump_component())
 
@@ -117,21 +91,36 @@ class GuardedCodeExecutor(CodeExecutor, Component[GuardedCodeExecutorConfig]):
         return cls(CodeExecutor.load_component(config.executor), default_guard())
 
 
-def guard_executor(executor: CodeExecutor, guard: Guard) -> GuardedCodeExecutor:
-    """Return a guarded executor around ``executor``."""
-    if isinstance(executor, GuardedCodeExecutor) and executor._guard is guard:  # noqa: SLF001 - our own
+def guard_executor(executor: CodeExecutor, guard: Guard) -> CodeExecutor:
+    """Return a guarded executor around ``executor``; one that this guard has already, as it is."""
+    if guard_of(executor) is guard:
         return executor
     return GuardedCodeExecutor(executor, guard)
 
 
-def file_of_directive(code: str) -> str:
-    """Return the file that an executor writes a block to, as its first line says, or nothing."""
-    first = code.split("\n", 1)[0]
-    # WHY this and not a pattern: it is how the executors read the line
-    return first.split(":")[1].strip() if first.startswith("# filename:") else ""
+def guard_of(executor: object) -> Guard | None:
+    """Return the guard that an executor decides with, or None."""
+    found = getattr(executor, "__dict__", {}).get("_guard")
+    return found if isinstance(found, Guard) else None
 
 
-def _denial(number: int, total: int, tool: str, decision: Decision) -> str:
-    head = "The code was NOT executed." if total == 1 else "None of the blocks was executed."
-    where = "" if total == 1 else f" Block {number} of {total}:"
-    return f"{head}{where} {denial_text(tool, decision)}"
+async def answer(batch: Batch, cancellation_token: CancellationToken) -> CodeResult | None:
+    """Return the result of a denied batch; None if it may run. Raises: CancelledError."""
+    deciding = asyncio.ensure_future(batch.adenied())
+    cancellation_token.link_future(deciding)
+    denied = await deciding
+    return CodeResult(exit_code=EXIT_DENIED, output=denied) if denied else None
+
+
+def allowed_blocks(batch: Batch) -> list[CodeBlock]:
+    """Return what may run: copies of the blocks, made before they were decided."""
+    return [CodeBlock(block.code, block.language) for block in batch.blocks]
+
+
+async def reviewed(batch: Batch, result: CodeResult, guard: Guard) -> CodeResult:
+    """Return a result with what the model may see of its output."""
+    if not guard.reviews:
+        return result
+    seen = copy.copy(result)
+    seen.output = await batch.areviewed(str(result.output))
+    return seen

@@ -11,18 +11,30 @@ import copy
 import functools
 import threading
 import types
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib import resources
 from typing import Any, Final, cast
 
 from autogen_core import CancellationToken, Component, ComponentBase, ComponentModel
 from autogen_core.tools import BaseStreamTool, BaseTool
 from pydantic import BaseModel
-from rampart import EnforcementPoint, Guard, ToolMap, ToolMapping
+from rampart import (
+    Denied,
+    EnforcementPoint,
+    Guard,
+    RampartError,
+    ToolMapping,
+    denial_text,
+    frozen_copy,
+    plain,
+    refusal,
+)
 
 from rampart_autogen.defaults import default_guard
-from rampart_autogen.executor import GuardedCodeExecutor
+from rampart_autogen.executor import guard_of
+from rampart_autogen.http import http_mapping
+from rampart_autogen.mapping import tool_map
 
 AnyTool = BaseTool[Any, Any]
 Function = Callable[..., Any]
@@ -73,15 +85,15 @@ def guard_tool(
     current = point_of(tool_object)
     if current is not None and current.guard is guard:
         return tool_object
-    if isinstance(getattr(tool_object, "_executor", None), GuardedCodeExecutor):
+    if guard_of(getattr(tool_object, "_executor", None)) is not None:
         return tool_object  # its executor decides what it runs
     original = _unguarded(tool_object)
-    names = frozenset(original.args_type().model_fields)
-    mapping = override or tool_map().find(type(original), original.name, names)
+    mapping = override or mapping_of(original)
+    point = EnforcementPoint(guard, original.name, mapping, subject=original, context=call_context)
+    if override is None:
+        point.decide_for(_function_of(original))
     copied = copy.copy(original)
-    copied.__dict__[_POINT] = EnforcementPoint(
-        guard, original.name, mapping, subject=original, context=_context
-    )
+    copied.__dict__[_POINT] = point
     copied.__dict__[_CONFIG] = (original, tool, dict(params) if params else None)
     copied.__class__ = _guarded_class(type(original))
     return copied
@@ -93,19 +105,44 @@ def point_of(tool: object) -> EnforcementPoint | None:
     return found if isinstance(found, EnforcementPoint) else None
 
 
-@functools.cache
-def tool_map() -> ToolMap:
-    """Return what is known about AutoGen's tools."""
-    text = resources.files(__package__).joinpath("tools.yaml").read_text(encoding="utf-8")
-    return ToolMap.parse(text, "rampart_autogen/tools.yaml")
+def mapping_of(tool: AnyTool) -> ToolMapping:
+    """Return what a tool stands for, by its class or name."""
+    names = frozenset(tool.args_type().model_fields)
+    return http_mapping(tool) or tool_map().find(type(tool), tool.name, names)
+
+
+def call_context(_guard: Guard) -> dict[str, str]:
+    """Return the id of the call that runs now, as a call's context."""
+    return {"call_id": _call_id.get()} if _call_id.get() else {}
+
+
+async def seen(point: EnforcementPoint, arguments: Mapping[str, Any], output: Any) -> Any:
+    """Return what the model may see of a tool's output. Raises: Denied, if it may not at all."""
+    if not point.reviews:
+        return output
+    readable = output if isinstance(output, str | bytes) else plain(output)
+    review = await point.areview(arguments, readable)
+    if not review.allowed:
+        raise Denied(str(review.response), review.decision)
+    if review.response == readable:
+        return output
+    if isinstance(output, BaseModel) and isinstance(review.response, dict):
+        return output.model_copy(update=review.response)
+    return review.response
 
 
 def _unguarded(tool: AnyTool) -> AnyTool:
     return tool if point_of(tool) is None else tool.__dict__[_CONFIG][0]
 
 
-def _context(_guard: Guard) -> dict[str, str]:
-    return {"call_id": _call_id.get()} if _call_id.get() else {}
+def _function_of(tool: AnyTool) -> Function | None:
+    """Return the function that a tool is made of: one's own, or that of a LangChain tool.
+
+    LIMIT: AutoGen runs a sync function of one's own in a thread without the caller's context; one
+    that is guarded itself decides there a second time.
+    """
+    found: Function | None = tool.__dict__.get("_func") or tool.__dict__.get("_callable")
+    return found
 
 
 def _fields(**arguments: Any) -> None:
@@ -121,6 +158,36 @@ async def _allowed(
     token.link_future(deciding)
     _, allowed = await deciding
     return allowed
+
+
+def frozen(point: EnforcementPoint, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the arguments. Raises: Denied, for what cannot be copied."""
+    try:
+        return frozen_copy(arguments)
+    except RampartError as error:
+        decision = refusal(error)
+        raise Denied(denial_text(point.name, decision), decision) from error
+
+
+async def decided(
+    point: EnforcementPoint, arguments: Mapping[str, Any], token: CancellationToken
+) -> None:
+    """Return if a call is allowed. Raises: Denied, CancelledError."""
+    deciding = asyncio.ensure_future(point.aenforce(arguments))
+    token.link_future(deciding)
+    decision = await deciding
+    if not decision.allowed:
+        raise Denied(denial_text(point.name, decision), decision)
+
+
+@contextmanager
+def calling(call_id: str | None) -> Iterator[None]:
+    """Name the call that runs in this block."""
+    token = _call_id.set(call_id or "")
+    try:
+        yield
+    finally:
+        _call_id.reset(token)
 
 
 def _guarded_class(base: type[AnyTool]) -> type[AnyTool]:
@@ -147,8 +214,13 @@ def _run_method(run: Function) -> Function:
     @functools.wraps(run)
     async def guarded(self: AnyTool, args: BaseModel, cancellation_token: CancellationToken) -> Any:
         allowed = await _allowed(self, dict(args), cancellation_token)
-        with self.__dict__[_POINT].passing(_fields, (), allowed):
-            return await run(self, args.model_copy(update=allowed), cancellation_token)
+        point: EnforcementPoint = self.__dict__[_POINT]
+        with (
+            point.passing(_fields, (), allowed),
+            point.handing_on(_function_of(self) or _fields, (), allowed) as inner,
+        ):
+            output = await run(self, args.model_copy(update=allowed), cancellation_token)
+        return output if inner.used else await seen(point, allowed, output)
 
     return guarded
 
@@ -159,8 +231,9 @@ def _run_stream_method(run_stream: Function) -> Function:
         self: AnyTool, args: BaseModel, cancellation_token: CancellationToken
     ) -> AsyncGenerator[Any, None]:
         allowed = await _allowed(self, dict(args), cancellation_token)
+        point: EnforcementPoint = self.__dict__[_POINT]
         async for item in run_stream(self, args.model_copy(update=allowed), cancellation_token):
-            yield item
+            yield await seen(point, allowed, item)
 
     return guarded
 
@@ -175,15 +248,14 @@ def _run_json_method(run_json: Function, own: bool) -> Function:
         cancellation_token: CancellationToken,
         call_id: str | None = None,
     ) -> Any:
-        token = _call_id.set(call_id or "")
-        try:
+        with calling(call_id):
             if not own:
                 return await run_json(self, args, cancellation_token, call_id)
             allowed = await _allowed(self, args, cancellation_token)
-            with self.__dict__[_POINT].passing(_fields, (), allowed):
-                return await run_json(self, allowed, cancellation_token, call_id)
-        finally:
-            _call_id.reset(token)
+            point: EnforcementPoint = self.__dict__[_POINT]
+            with point.passing(_fields, (), allowed):
+                output = await run_json(self, allowed, cancellation_token, call_id)
+            return await seen(point, allowed, output)
 
     return guarded
 
@@ -198,11 +270,8 @@ def _run_json_stream_method(run_json_stream: Function) -> Function:
     ) -> AsyncGenerator[Any, None]:
         stream = run_json_stream(self, args, cancellation_token, call_id)
         # WHY: the decision falls in the first step; between two steps the context may be another
-        token = _call_id.set(call_id or "")
-        try:
+        with calling(call_id):
             first = await anext(stream, None)
-        finally:
-            _call_id.reset(token)
         if first is not None:
             yield first
         async for item in stream:

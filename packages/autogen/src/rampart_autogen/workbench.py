@@ -10,10 +10,20 @@ from autogen_core import CancellationToken, Component, ComponentModel
 from autogen_core.tools import TextResultContent, ToolResult, ToolSchema, Workbench
 from autogen_core.tools._workbench import StreamWorkbench  # the framework forgot to export it
 from pydantic import BaseModel
-from rampart import EnforcementPoint, Guard, RampartError, denial_text, frozen_copy, refusal
+from rampart import (
+    Denied,
+    EnforcementPoint,
+    Guard,
+    RampartError,
+    denial_text,
+    frozen_copy,
+    refusal,
+)
 
 from rampart_autogen.defaults import default_guard
-from rampart_autogen.tools import tool_map
+from rampart_autogen.mapping import tool_map
+from rampart_autogen.passing import letting
+from rampart_autogen.tools import seen
 
 
 class GuardedWorkbenchConfig(BaseModel):
@@ -51,7 +61,10 @@ class GuardedWorkbench(Workbench, Component[GuardedWorkbenchConfig]):
         allowed = await self._allowed(name, arguments or {}, cancellation_token, call_id)
         if isinstance(allowed, ToolResult):
             return allowed
-        return await self._inner.call_tool(name, allowed, cancellation_token, call_id)
+        with letting(self._inner):
+            result = await self._inner.call_tool(name, allowed, cancellation_token, call_id)
+        seen_result: ToolResult = await self._seen(name, allowed, result, call_id)
+        return seen_result
 
     async def start(self) -> None:
         """Start the workbench."""
@@ -85,17 +98,48 @@ class GuardedWorkbench(Workbench, Component[GuardedWorkbenchConfig]):
             frozen = frozen_copy(arguments)
         except RampartError as error:
             return _result(name, denial_text(name, refusal(error)))
-        point = EnforcementPoint(
-            self._guard,
-            name,
-            tool_map().find(object, name, frozen),
-            context=lambda _: {"call_id": call_id} if call_id else {},
-        )
+        point = self._point(name, frozen, call_id)
         deciding = asyncio.ensure_future(point.aenforce(frozen))
         if cancellation_token is not None:
             cancellation_token.link_future(deciding)
         decision = await deciding
         return frozen if decision.allowed else _result(name, denial_text(name, decision))
+
+    async def _seen(
+        self, name: str, arguments: Mapping[str, Any], item: Any, call_id: str | None
+    ) -> Any:
+        """Return what the model may see of a result, or of a part of it."""
+        point = self._point(name, arguments, call_id)
+        if not point.reviews:
+            return item
+        if not isinstance(item, ToolResult):
+            try:
+                return await seen(point, arguments, item)
+            except Denied as denied:
+                return str(denied)
+        texts = [part for part in item.result if isinstance(part, TextResultContent)]
+        review = await point.areview(arguments, [part.content for part in texts])
+        if not review.allowed:
+            return _result(name, str(review.response))
+        responses = review.response if isinstance(review.response, list) else []
+        left = iter([str(text) for text in responses])
+        parts = [
+            TextResultContent(content=next(left, ""))
+            if isinstance(part, TextResultContent)
+            else part
+            for part in item.result
+        ]
+        return item.model_copy(update={"result": parts})
+
+    def _point(
+        self, name: str, arguments: Mapping[str, Any], call_id: str | None
+    ) -> EnforcementPoint:
+        return EnforcementPoint(
+            self._guard,
+            name,
+            tool_map().find(object, name, arguments),
+            context=lambda _: {"call_id": call_id} if call_id else {},
+        )
 
     def _to_config(self) -> GuardedWorkbenchConfig:
         return GuardedWorkbenchConfig(workbench=self._inner.dump_component())
@@ -124,8 +168,13 @@ class GuardedStreamWorkbench(GuardedWorkbench, StreamWorkbench):
         if isinstance(allowed, ToolResult):
             yield allowed
             return
-        async for item in self._inner.call_tool_stream(name, allowed, cancellation_token, call_id):
-            yield item
+        stream = self._inner.call_tool_stream(name, allowed, cancellation_token, call_id)
+        with letting(self._inner):  # WHY only here: between two steps the context may be another
+            first = await anext(stream, None)
+        if first is not None:
+            yield await self._seen(name, allowed, first, call_id)
+        async for item in stream:
+            yield await self._seen(name, allowed, item, call_id)
 
 
 def guard_workbench(workbench: Workbench, guard: Guard) -> GuardedWorkbench:

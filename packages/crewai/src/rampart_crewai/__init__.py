@@ -12,15 +12,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rampart_crewai.crews import guard_agent, guard_crew
     from rampart_crewai.hooks import install_hooks, uninstall_hooks
+    from rampart_crewai.projects import guard_project, load_crew
     from rampart_crewai.tools import guard_tool
 
-__all__ = ["guard_agent", "guard_crew", "guard_tool", "install_hooks", "uninstall_hooks"]
+__all__ = [
+    "guard_agent",
+    "guard_crew",
+    "guard_project",
+    "guard_tool",
+    "install_hooks",
+    "load_crew",
+    "uninstall_hooks",
+]
 
 _HOME = {
     "guard_agent": "rampart_crewai.crews",
     "guard_crew": "rampart_crewai.crews",
+    "guard_project": "rampart_crewai.projects",
     "guard_tool": "rampart_crewai.tools",
     "install_hooks": "rampart_crewai.hooks",
+    "load_crew": "rampart_crewai.projects",
     "uninstall_hooks": "rampart_crewai.hooks",
 }
 

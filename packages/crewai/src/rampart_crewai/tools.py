@@ -4,6 +4,7 @@ MUST decide exactly once per call: native function calling runs ``tool.run``, Re
 ``tool._run``, and a tool made of a function runs ``tool.func``.
 MUST return a denial and never raise it: CrewAI runs a tool that raises again, up to six times.
 MUST NOT let a denial be cached: it would be served after the call was approved.
+MUST NOT count a denied call against ``max_usage_count``: the tool was not used (decisions/0056).
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from typing import Any, Final, cast
 
 from crewai.tools import BaseTool, base_tool
 from crewai.tools.base_tool import Tool
-from crewai.tools.tool_failure import ToolFailure, ToolFailureReason
-from rampart import Decision, Denied, EnforcementPoint, Guard, ToolMap, ToolMapping
+from crewai.tools.structured_tool import CrewStructuredTool
+from crewai.tools.tool_failure import ToolFailure
+from rampart import Denied, EnforcementPoint, Guard, ToolMap, ToolMapping
+
+from rampart_crewai.asking import who_asks
+from rampart_crewai.results import DENIED, WITHHELD, denial, is_denial, is_refusal, readable, shown
 
 Function = Callable[..., Any]
 
-DENIED: Final = "policy_denied"
 _POINT: Final = "__rampart__"
 _RAW: Final = "__rampart_raw__"
 _classes: dict[type[BaseTool], type[BaseTool]] = {}
@@ -58,6 +62,8 @@ def guard_tool(
         subject=original,
         context=lambda asked: who_asks(asked, agent),
     )
+    if override is None:
+        point.decide_for(getattr(original, "func", None))
     copied = original.model_copy()
     copied.__dict__[_POINT] = point
     copied.__dict__["cache_function"] = _careful_cache(original.cache_function)
@@ -65,12 +71,6 @@ def guard_tool(
         copied.__dict__["func"] = _guarded(copied.func, point)
     object.__setattr__(copied, "__class__", _guarded_class(type(original)))
     return copied
-
-
-def who_asks(guard: Guard, agent: object) -> dict[str, str]:
-    """Return an agent's role as the one who asks, unless the guard names somebody."""
-    role = getattr(agent, "role", None)
-    return {"agent": str(role).strip()} if role and not guard.call("").agent else {}
 
 
 def point_of(tool: object) -> EnforcementPoint | None:
@@ -99,23 +99,6 @@ def tool_map() -> ToolMap:
     return ToolMap.parse(text, "rampart_crewai/tools.yaml")
 
 
-def denial(text: str, decision: Decision) -> ToolFailure:
-    """Return what a tool answers instead of its output."""
-    names = ("action", "message", "policy", "rule", "audit_id", "approval_id")
-    return ToolFailure(
-        message=text,
-        reason=ToolFailureReason.TOOL_REPORTED,
-        code=DENIED,
-        retryable=False,
-        details={name: getattr(decision, name) for name in names},
-    )
-
-
-def is_denial(result: object) -> bool:
-    """True for what ``denial`` returned."""
-    return isinstance(result, ToolFailure) and result.code == DENIED
-
-
 def _argument_names(tool: BaseTool) -> frozenset[str]:
     return frozenset(getattr(tool.args_schema, "model_fields", {}))
 
@@ -123,7 +106,7 @@ def _argument_names(tool: BaseTool) -> frozenset[str]:
 def _careful_cache(original: Function) -> Function:
     @functools.wraps(original)
     def cache(arguments: Any = None, result: Any = None) -> bool:
-        return not is_denial(result) and bool(original(arguments, result))
+        return not is_refusal(result) and bool(original(arguments, result))
 
     setattr(cache, _RAW, original)
     return cache
@@ -139,7 +122,14 @@ def _guarded(function: Function, point: EnforcementPoint) -> Function:
                 args, kwargs = await point.aallow(function, args, kwargs)
             except Denied as denied:
                 return denial(str(denied), denied.decision)
-            return await function(*args, **kwargs)
+            with point.handing_on(function, args, kwargs) as inner:
+                try:
+                    output = await function(*args, **kwargs)
+                except Denied as denied:
+                    return _inner_denial(denied, ran=inner.used)
+            if inner.used:
+                return output
+            return await _areviewed(point, function, args, kwargs, output=output)
 
         setattr(run_async, _RAW, function)
         return run_async
@@ -150,10 +140,20 @@ def _guarded(function: Function, point: EnforcementPoint) -> Function:
             args, kwargs = point.allow(function, args, kwargs)
         except Denied as denied:
             return denial(str(denied), denied.decision)
-        return function(*args, **kwargs)
+        with point.handing_on(function, args, kwargs) as inner:
+            try:
+                output = function(*args, **kwargs)
+            except Denied as denied:
+                return _inner_denial(denied, ran=inner.used)
+        return output if inner.used else _reviewed(point, function, args, kwargs, output=output)
 
     setattr(run, _RAW, function)
     return run
+
+
+def _inner_denial(denied: Denied, *, ran: bool) -> ToolFailure:
+    """Return what a guard inside of a tool denied, or withheld after it ``ran``."""
+    return denial(str(denied), denied.decision, code=WITHHELD if ran else DENIED)
 
 
 def _guarded_class(base: type[BaseTool]) -> type[BaseTool]:
@@ -164,6 +164,9 @@ def _guarded_class(base: type[BaseTool]) -> type[BaseTool]:
                 "__qualname__": base.__qualname__,
                 "__doc__": base.__doc__,
                 "__annotations__": {},
+                "run": _run_method(base.run),
+                "arun": _arun_method(base.arun),
+                "to_structured_tool": functools.partialmethod(_structured, base.to_structured_tool),
             }
             # WHY: Tool.run calls `func`, not `_run`; its `func` is guarded instead
             if not (issubclass(base, Tool) and base._run is Tool._run):  # noqa: SLF001 - the protocol of tools
@@ -194,7 +197,8 @@ def _method(method: Function) -> Function:
             except Denied as denied:
                 return denial(str(denied), denied.decision)
             with point.passing(function, args, kwargs):
-                return await function(*args, **kwargs)
+                output = await function(*args, **kwargs)
+            return await _areviewed(point, function, args, kwargs, output=output)
 
         return run_async
 
@@ -205,9 +209,98 @@ def _method(method: Function) -> Function:
             args, kwargs = point.allow(function, args, kwargs)
         except Denied as denied:
             return denial(str(denied), denied.decision)
-        if not isinstance(self, Tool):
-            return function(*args, **kwargs)
         with point.passing(function, args, kwargs):
-            return function(*args, **kwargs)
+            output = function(*args, **kwargs)
+        return _reviewed(point, function, args, kwargs, output=output)
 
     return run
+
+
+def _reviewed(
+    point: EnforcementPoint,
+    function: Function,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    output: Any,
+) -> Any:
+    """Return what the model may see of an output. An awaitable one is reviewed when it is there."""
+    if not point.reviews or is_refusal(output):
+        return output
+    if inspect.isawaitable(output):
+
+        async def later() -> Any:
+            return await _areviewed(point, function, args, kwargs, output=await output)
+
+        return later()
+    return shown(output, point.review(point.view(function, args, kwargs), readable(output)))
+
+
+async def _areviewed(
+    point: EnforcementPoint,
+    function: Function,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    output: Any,
+) -> Any:
+    if not point.reviews or is_refusal(output):
+        return output
+    view = point.view(function, args, kwargs)
+    return shown(output, await point.areview(view, readable(output)))
+
+
+def _run_method(run: Function) -> Function:
+    @functools.wraps(run)
+    def refunding(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        return _refund(self, run(self, *args, **kwargs))
+
+    return refunding
+
+
+def _arun_method(arun: Function) -> Function:
+    @functools.wraps(arun)
+    async def refunding(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        return _refund(self, await arun(self, *args, **kwargs))
+
+    return refunding
+
+
+def _refund(tool: BaseTool, result: Any) -> Any:
+    """Give back the use that CrewAI counted before it called a tool that was then denied."""
+    if is_denial(result):
+        with tool._usage_lock:  # noqa: SLF001 - the lock that CrewAI counts under
+            tool.current_usage_count = max(0, tool.current_usage_count - 1)
+    return result
+
+
+def _structured(self: BaseTool, make: Callable[[BaseTool], CrewStructuredTool]) -> Any:
+    """Return the tool that ReAct runs, which counts its uses by itself."""
+    made = make(self)
+    function: Function = made.func
+
+    def refund(result: Any) -> Any:
+        if is_denial(result):
+            made.current_usage_count = max(0, made.current_usage_count - 1)
+            self.current_usage_count = made.current_usage_count
+        return result
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def run_async(*args: Any, **kwargs: Any) -> Any:
+            return refund(await function(*args, **kwargs))
+
+        made.func = run_async
+        return made
+
+    async def later(result: Any) -> Any:
+        return refund(await result)
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return later(result) if inspect.isawaitable(result) else refund(result)
+
+    made.func = run
+    return made

@@ -10,12 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rampart_langchain.middleware import GuardMiddleware
+    from rampart_langchain.calls import ToolCalls, guard_tool_node
+    from rampart_langchain.middleware import RampartMiddleware
     from rampart_langchain.tools import guard_tool
 
-__all__ = ["GuardMiddleware", "guard_tool"]
+__all__ = ["RampartMiddleware", "ToolCalls", "guard_tool", "guard_tool_node"]
 
-_HOME = {"GuardMiddleware": "rampart_langchain.middleware", "guard_tool": "rampart_langchain.tools"}
+_HOME = {
+    "RampartMiddleware": "rampart_langchain.middleware",
+    "ToolCalls": "rampart_langchain.calls",
+    "guard_tool": "rampart_langchain.tools",
+    "guard_tool_node": "rampart_langchain.calls",
+}
 
 
 def __getattr__(name: str) -> Any:

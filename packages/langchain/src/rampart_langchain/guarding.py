@@ -19,14 +19,31 @@ call_id: ContextVar[str] = ContextVar("rampart_langchain_call_id", default="")
 """The id of the tool call that is under way."""
 
 
-def context_of(guard: Guard) -> Mapping[str, str]:
-    """Return who asks: the tool call's id, and the LangGraph thread unless a session is named."""
-    context = {"call_id": call_id.get()} if call_id.get() else {}
-    configurable = (var_child_runnable_config.get() or {}).get("configurable") or {}
-    thread = configurable.get("thread_id")
-    if thread is not None and not guard.call("").session:
-        context["session"] = str(thread)
-    return context
+def context_of(guard: Guard) -> Mapping[str, Any]:
+    """Return who asks, as far as LangChain knows and nobody said otherwise.
+
+    The tool call's id; the LangGraph thread as the session; the name of the agent; the run, by
+    which a trace is found; and how many graphs deep the call is made.
+    """
+    config = var_child_runnable_config.get() or {}
+    configurable, metadata = config.get("configurable") or {}, config.get("metadata") or {}
+    named, found = guard.call(""), dict[str, Any]()
+    if call_id.get():
+        found["call_id"] = call_id.get()
+    if not named.session and (thread := configurable.get("thread_id")) is not None:
+        found["session"] = str(thread)
+    if not named.agent and isinstance(name := metadata.get("lc_agent_name"), str):
+        found["agent"] = name
+    if not named.run_id and (run := _run_of(configurable, metadata, config.get("callbacks"))):
+        found["run_id"] = str(run)
+    if not named.depth and isinstance(place := configurable.get("checkpoint_ns"), str):
+        found["depth"] = place.count("|")  # LangGraph's separator between a graph and one inside
+    return found
+
+
+def _run_of(configurable: Mapping[str, Any], metadata: Mapping[str, Any], traced: object) -> object:
+    given = configurable.get("run_id") or metadata.get("run_id")
+    return given or getattr(traced, "parent_run_id", None)
 
 
 def argument_names(tool: BaseTool) -> frozenset[str]:

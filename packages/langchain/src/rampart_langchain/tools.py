@@ -1,8 +1,5 @@
 """Guarded LangChain tools: a copy of the tool whose innermost callable is behind the guard.
 
-MUST decide exactly once per call, on every path: ``invoke``, ``run``, ``_run``, ``func`` and their
-async forms (CrewAI and AutoGen call ``tool.func`` directly).
-MUST run exactly the arguments that were decided.
 MUST NOT change what the framework sees of a tool: its class, name, schema, signature and fields.
 """
 
@@ -16,14 +13,28 @@ from importlib import resources
 from typing import Any, Final
 
 from langchain_core.messages import ToolMessage
-from langchain_core.tools import BaseTool, StructuredTool, Tool
-from rampart import Decision, Denied, EnforcementPoint, Guard, ToolMap, ToolMapping
+from langchain_core.tools import BaseTool, BaseToolkit
+from rampart import Denied, EnforcementPoint, Guard, ToolMap, ToolMapping
 
-from rampart_langchain.guarding import Function, argument_names, call_id, context_of, hidden_names
+from rampart_langchain.asking import GraphAsker
+from rampart_langchain.guarding import Function, argument_names, context_of, hidden_names
+from rampart_langchain.methods import (
+    RAW,
+    ainvoke_method,
+    arun_method,
+    denial_answer,
+    goes_to_a_thread,
+    guarded_coroutine,
+    guarded_function,
+    is_pair,
+    outer_arun,
+    outer_run,
+    run_method,
+)
 
 _POINT: Final = "__rampart__"
 _ON_DENY: Final = "__rampart_on_deny__"
-_RAW: Final = "__rampart_raw__"
+GUARDED: Final = "__rampart_guarded__"
 _classes: dict[type[BaseTool], type[BaseTool]] = {}
 _lock = threading.Lock()
 
@@ -50,15 +61,39 @@ def guard_tool(
     if current is not None and current.guard is guard:
         return tool_object
     original = unguarded(tool_object)
+    return _rebuilt(original, new_point(original, guard, override), on_deny)
+
+
+def guard_toolkit(toolkit: BaseToolkit, guard: Guard, **options: Any) -> BaseToolkit:
+    """Return a copy of a toolkit whose tools are guarded; the original stays as it was."""
+    base = type(toolkit)
+
+    def get_tools(self: BaseToolkit) -> list[BaseTool]:
+        return [guard_tool(tool, guard, **options) for tool in base.get_tools(self)]
+
+    copied = toolkit.model_copy()
+    methods = {"get_tools": get_tools, "__module__": __name__, "__annotations__": {}}
+    kind = types.new_class(
+        f"Guarded{base.__name__}", (base,), exec_body=lambda names: names.update(methods)
+    )
+    object.__setattr__(copied, "__class__", kind)
+    return copied
+
+
+def new_point(tool: BaseTool, guard: Guard, mapping: ToolMapping | None = None) -> EnforcementPoint:
+    """Return the point where the calls of ``tool`` meet the guard."""
     point = EnforcementPoint(
         guard,
-        original.name,
-        override or tool_map().find(type(original), original.name, argument_names(original)),
-        subject=original,
-        hidden=hidden_names(original),
+        tool.name,
+        mapping or tool_map().find(type(tool), tool.name, argument_names(tool)),
+        subject=tool,
+        hidden=hidden_names(tool),
         context=context_of,
+        asker=GraphAsker(tool),
     )
-    return _rebuilt(original, point, on_deny)
+    if mapping is None:
+        point.decide_for(tool.__dict__.get("func") or tool.__dict__.get("coroutine"))
+    return point
 
 
 def point_of(tool: object) -> EnforcementPoint | None:
@@ -76,7 +111,7 @@ def unguarded(tool: BaseTool) -> BaseTool:
     del copied.__dict__[_POINT], copied.__dict__[_ON_DENY]
     for name in ("func", "coroutine"):
         if name in copied.__dict__:
-            copied.__dict__[name] = getattr(copied.__dict__[name], _RAW, copied.__dict__[name])
+            copied.__dict__[name] = getattr(copied.__dict__[name], RAW, copied.__dict__[name])
     return copied
 
 
@@ -87,66 +122,30 @@ def tool_map() -> ToolMap:
     return ToolMap.parse(text, "rampart_langchain/tools.yaml")
 
 
-def decision_fields(decision: Decision) -> dict[str, Any]:
-    """Return a decision as plain data, so that any checkpointer can store it."""
-    names = ("action", "message", "policy", "rule", "audit_id", "approval_id")
-    fields: dict[str, Any] = {name: getattr(decision, name) for name in names}
-    return {**fields, "suggestions": list(decision.suggestions)}
-
-
-def denial_message(name: str, text: str, tool_call_id: str, decision: Decision) -> ToolMessage:
-    """Return what the model reads instead of the tool's output."""
-    return ToolMessage(
-        text,
-        tool_call_id=tool_call_id,
-        name=name,
-        status="error",
-        artifact={"rampart": decision_fields(decision)},
-    )
-
-
 def _rebuilt(tool: BaseTool, point: EnforcementPoint, on_deny: str) -> BaseTool:
-    copied = tool.model_copy()
+    copied, pair = tool.model_copy(), is_pair(tool)
     copied.__dict__.update({_POINT: point, _ON_DENY: on_deny})
     object.__setattr__(copied, "__class__", _guarded_class(type(tool)))
-    if copied.__dict__.get("func") is not None:
-        copied.__dict__["func"] = _guarded_function(copied.__dict__["func"], point)
-    if copied.__dict__.get("coroutine") is not None:
-        copied.__dict__["coroutine"] = _guarded_coroutine(copied.__dict__["coroutine"], point)
+    if (function := copied.__dict__.get("func")) is not None:
+        copied.__dict__["func"] = guarded_function(function, point, pair)
+    if (function := copied.__dict__.get("coroutine")) is not None:
+        copied.__dict__["coroutine"] = guarded_coroutine(function, point, pair)
     return copied
-
-
-def _guarded_function(function: Function, point: EnforcementPoint) -> Function:
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = point.allow(function, args, kwargs)
-        return function(*args, **kwargs)
-
-    setattr(run, _RAW, function)
-    return run
-
-
-def _guarded_coroutine(function: Function, point: EnforcementPoint) -> Function:
-    @functools.wraps(function)
-    async def run(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = await point.aallow(function, args, kwargs)
-        return await function(*args, **kwargs)
-
-    setattr(run, _RAW, function)
-    return run
 
 
 def _guarded_class(base: type[BaseTool]) -> type[BaseTool]:
     with _lock:
         if base not in _classes:
             methods: dict[str, Any] = {
-                **_outer_methods(base),
-                "_run": _run_method(base),
-                "_arun": _arun_method(base),
+                "run": outer_run(base.run, _answer),
+                "arun": outer_arun(base.arun, _answer),
+                "_run": run_method(base._run, point_of),  # noqa: SLF001 - the protocol of tools
+                "_arun": _arun_of(base),
                 "__reduce__": _reduce,
+                GUARDED: True,
             }
-            if base.ainvoke in (StructuredTool.ainvoke, Tool.ainvoke):
-                methods["ainvoke"] = _ainvoke
+            if goes_to_a_thread(base.ainvoke):
+                methods["ainvoke"] = ainvoke_method(base.ainvoke, point_of)
             methods |= {"__module__": __name__, "__doc__": base.__doc__, "__annotations__": {}}
             _classes[base] = types.new_class(
                 f"Guarded{base.__name__}", (base,), exec_body=lambda names: names.update(methods)
@@ -154,80 +153,18 @@ def _guarded_class(base: type[BaseTool]) -> type[BaseTool]:
         return _classes[base]
 
 
-def _innermost(tool: BaseTool, method: Function) -> Function:
-    """Return the function whose parameters a call of ``tool`` is made of."""
-    inner = tool.__dict__.get("func") or tool.__dict__.get("coroutine")
-    return getattr(inner, _RAW, inner) if inner else functools.partial(method, tool)
-
-
-def _run_method(base: type[BaseTool]) -> Function:
-    @functools.wraps(base._run)  # noqa: SLF001 - the protocol of tools
-    def _run(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
-        point, function = self.__dict__[_POINT], _innermost(self, base._run)  # noqa: SLF001
-        args, kwargs = point.allow(function, args, kwargs)
-        if not isinstance(self, StructuredTool | Tool):
-            return base._run(self, *args, **kwargs)  # noqa: SLF001
-        with point.passing(function, args, kwargs):
-            return base._run(self, *args, **kwargs)  # noqa: SLF001
-
-    return _run
-
-
-def _arun_method(base: type[BaseTool]) -> Function:
+def _arun_of(base: type[BaseTool]) -> Function:
     # WHY: without an `_arun` of its own a tool is called with what its `_run` asks for; the
     # framework reads that from the signature
-    shown = base._run if base._arun is BaseTool._arun else base._arun  # noqa: SLF001
-
-    @functools.wraps(shown)
-    async def _arun(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
-        point, function = self.__dict__[_POINT], _innermost(self, shown)
-        args, kwargs = await point.aallow(function, args, kwargs)
-        with point.passing(function, args, kwargs):
-            return await base._arun(self, *args, **kwargs)  # noqa: SLF001
-
-    return _arun
-
-
-def _outer_methods(base: type[BaseTool]) -> dict[str, Function]:
-    @functools.wraps(base.run)
-    def run(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
-        identity = kwargs.get("tool_call_id")
-        token = call_id.set(identity or "")
-        try:
-            return base.run(self, *args, **kwargs)
-        except Denied as denied:
-            return _answer(self, denied, identity)
-        finally:
-            call_id.reset(token)
-
-    @functools.wraps(base.arun)
-    async def arun(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
-        identity = kwargs.get("tool_call_id")
-        token = call_id.set(identity or "")
-        try:
-            return await base.arun(self, *args, **kwargs)
-        except Denied as denied:
-            return _answer(self, denied, identity)
-        finally:
-            call_id.reset(token)
-
-    return {"run": run, "arun": arun}
-
-
-@functools.wraps(BaseTool.ainvoke)
-async def _ainvoke(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
-    # WHY: the class itself would run the sync path in a thread, where a cancelled wait for an
-    # approval goes on and runs the tool
-    return await BaseTool.ainvoke(self, *args, **kwargs)
+    inherited = base._arun is BaseTool._arun  # noqa: SLF001 - the protocol of tools
+    shown = base._run if inherited else None  # noqa: SLF001 - the same
+    return arun_method(base._arun, point_of, shown)  # noqa: SLF001 - the same
 
 
 def _answer(tool: BaseTool, denied: Denied, tool_call_id: str | None) -> ToolMessage | str:
     if tool.__dict__[_ON_DENY] == "raise":
         raise denied
-    text = str(denied)
-    if tool_call_id is None:
-        return text
-    return denial_message(tool.name, text, tool_call_id, denied.decision)
+    return denial_answer(tool, denied, tool_call_id)
 
 
 def _reduce(self: BaseTool) -> tuple[Any, ...]:
