@@ -5,7 +5,8 @@ import hmac
 import time
 
 import pytest
-from rampart.audit.redact import SHAPES, Redactor
+from rampart.audit.redact import Redactor
+from rampart.credentials import SHAPES
 
 KEY = b"k" * 32
 REDACTOR = Redactor(KEY)

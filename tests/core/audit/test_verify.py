@@ -400,7 +400,13 @@ def test_verification_shares_no_code_with_the_writer():
             else []
         )
     }
-    assert {name for name in names if name.startswith("rampart")} == {"rampart.limits"}
+    assert {name for name in names if name.startswith("rampart")} == {
+        "rampart.audit.merkle",
+        "rampart.audit.note",
+        "rampart.audit.signed",
+        "rampart.errors",
+        "rampart.limits",
+    }
 
 
 @pytest.mark.campaign

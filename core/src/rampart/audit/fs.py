@@ -20,6 +20,8 @@ from typing import Final, Self
 from rampart.errors import AuditUnavailable
 
 LOCK_NAME: Final = "audit.lock"
+CHECKPOINTS_NAME: Final = "audit.checkpoints"
+STATE_NAME: Final = "audit.tree"
 _SEGMENT: Final = re.compile(r"audit-[0-9]{20}\.jsonl")
 _OTHERS_MAY_WRITE: Final = 0o022
 _OPEN_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -85,6 +87,10 @@ class AuditFile:
         """Cut the file to ``size_bytes``, durably."""
         os.ftruncate(self._fd, size_bytes)
         os.fsync(self._fd)
+
+    def empty(self) -> None:
+        """Cut everything off, without making that durable."""
+        os.ftruncate(self._fd, 0)
 
     def lock(self, deadline: float) -> None:
         """Take the exclusive lock before ``deadline`` (monotonic). Raises: LockTimeout."""
@@ -190,10 +196,43 @@ class AuditDirectory:
         return self._open(name, 0)
 
     def create_segment(self, name: str) -> AuditFile:
-        """Create a segment, durably. Raises: FileExistsError."""
+        """Create a segment, or another file of the log, durably. Raises: FileExistsError."""
         file = self._open(name, os.O_CREAT | os.O_EXCL)
         os.fsync(self._fd)
         return file
+
+    def open_checkpoints(self) -> AuditFile:
+        """Open the file of checkpoints; create it, durably, if it is missing."""
+        try:
+            return self._open(CHECKPOINTS_NAME, 0)
+        except FileNotFoundError:
+            return self.create_segment(CHECKPOINTS_NAME)
+
+    def read_state(self, size_bytes_max: int) -> bytes:
+        """Return the state of the tree; nothing if there is none that can be used."""
+        try:
+            file = self._open(STATE_NAME, 0)
+        except (OSError, AuditUnavailable):
+            return b""
+        try:
+            return file.read(0, size_bytes_max)
+        finally:
+            file.close()
+
+    def replace_state(self, data: bytes) -> None:
+        """Replace the state of the tree. Whoever reads sees the old one or the new one.
+
+        It is not synced: what a crash leaves of it is compared with what was signed.
+        """
+        fresh = f"{STATE_NAME}.new"
+        file = self._open(fresh, os.O_CREAT)
+        try:
+            file.empty()
+            written = file.append(data)
+        finally:
+            file.close()
+        if written == len(data):
+            os.replace(fresh, STATE_NAME, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     def save_torn(self, segment: str, data: bytes) -> str:
         """Keep the bytes of a torn tail beside its segment, durably; return the file's name."""

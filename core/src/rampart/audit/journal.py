@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rampart.audit import record, tail
+from rampart.audit.checkpoints import CheckpointFailed, Checkpoints, End
 from rampart.audit.fs import AuditDirectory, AuditFile, first_seq, segment_name
 from rampart.audit.tail import Tail
 from rampart.clock import Clock
@@ -65,7 +66,9 @@ class Journal:
         clock: Clock,
         ids: UlidFactory,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
+        self._checkpoints = checkpoints
         self._path = directory
         self._clock = clock
         self._ids = ids
@@ -74,6 +77,7 @@ class Journal:
         self._lock: AuditFile | None = None
         self._file: AuditFile | None = None
         self._known: _Position | None = None
+        self.sealed: bytes | None = None  # the newest checkpoint of a rotation
 
     def reopen(self, deadline: float) -> None:
         """Open the log and verify its end; and that it continues what this object saw before.
@@ -87,6 +91,8 @@ class Journal:
             self._set(position)
             self._catch_up()
             self._record_recoveries()
+            if self._checkpoints is not None:
+                self._checkpoints.require_continued(self._directory, self._end().size)
 
     def append(self, batch: Sequence[bytes], deadline: float) -> list[Appended]:
         """Append records (from ``encode_fields``) with one write and one sync; durable on return.
@@ -99,6 +105,37 @@ class Journal:
             if self._position.end >= self._segment_bytes_max:
                 self._rotate()
             return self._write(batch)
+
+    def checkpoint(self, deadline: float, *, rotate_key: bool = False) -> bytes | None:
+        """Sign the log as it stands; return the note, or None if that is signed already.
+
+        Raises: CheckpointFailed, after which the journal can be used on; otherwise as ``append``.
+        """
+        assert self._checkpoints is not None
+        assert self._directory is not None
+        with self._locked(deadline):
+            self._catch_up()
+            if rotate_key:
+                present, following = self._checkpoints.next_keys()
+                fields = {
+                    "type": "key",
+                    "key": str(following.public),
+                    "previous": str(present.public),
+                }
+                self._write([record.encode_fields(fields)])
+            return self._checkpoints.write(self._directory, self._end(), rotate=rotate_key)
+
+    def needs_checkpoint(self) -> bool:
+        """True if the log has grown enough, or waited long enough."""
+        return self._checkpoints is not None and self._checkpoints.due(self._end().size)
+
+    def is_signed(self) -> bool:
+        """True if every record that this process knows of is in a checkpoint."""
+        return self._checkpoints is None or self._checkpoints.covered >= self._end().size
+
+    def _end(self) -> End:
+        newest = self._position.tail
+        return End(self._position.segment, self._position.end, newest.seq + 1, newest.digest)
 
     def close(self) -> None:
         """Close all descriptors."""
@@ -345,17 +382,25 @@ class Journal:
             "records": self._position.tail.seq + 2 - number,
         }
         self._write([record.encode_fields(fields)], kind="seal")
+        if self._checkpoints is not None and self._directory is not None:
+            with contextlib.suppress(CheckpointFailed):  # the next one covers this segment too
+                self.sealed = self._checkpoints.write(self._directory, self._end())
         self._enter_next()
 
     def _continue(self) -> bytes:
         assert self._file is not None
         newest = self._position.tail
-        fields = {
+        fields: dict[str, object] = {
             "type": "continue",
             "segment": self._file.name,
             "previous_hash": newest.digest,
             "previous_seq": newest.seq,
         }
+        if self._checkpoints is not None and self._directory is not None:
+            # WHY: whoever opens the log needs to read no more than its newest segment
+            tree = self._checkpoints.tree_at(self._directory, self._end())
+            if tree is not None:
+                fields["tree"] = tree.dump()
         return record.encode_fields(fields)
 
     def _write(self, batch: Sequence[bytes], kind: str = "") -> list[Appended]:

@@ -11,10 +11,17 @@ next one that waits.
 
 LIMIT: a sync that the kernel never returns from holds the thread that leads it. The threads behind
 it get their ``AuditUnavailable`` in time; the leader's call is never answered, so nothing runs.
+
+Checkpoints are written by whoever leads: when enough records are not in one, when a record has
+waited long enough, and when the log is closed. One that fails is no reason to refuse a call: what
+it would have signed is on the disk, and the next one covers it. It is told as a warning.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import logging
 import os
 import threading
 import time
@@ -23,8 +30,9 @@ from collections import deque
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Final, Protocol, Self
 
+from rampart.audit.checkpoints import CheckpointFailed, Checkpoints
 from rampart.audit.fs import LockTimeout
 from rampart.audit.journal import Appended, Journal
 from rampart.audit.record import encode_fields
@@ -35,11 +43,24 @@ from rampart.limits import (
     AUDIT_RETRY_S,
     AUDIT_RETRY_S_MAX,
     AUDIT_TIMEOUT_S,
+    CHECKPOINT_S,
     GROUP_COMMIT_RECORDS_MAX,
     SEGMENT_BYTES_MAX,
 )
 
+_log = logging.getLogger(__name__)
+_CLOSE_S: Final = 1.0  # a program that ends does not wait longer for the last checkpoint
 _open_logs: weakref.WeakSet[AuditLog] = weakref.WeakSet()
+
+
+class Publisher(Protocol):
+    """Who takes checkpoints to where the log's user cannot reach them."""
+
+    def publish(self, note: bytes) -> None:
+        """Take one, and return at once."""
+
+    def drain(self) -> None:
+        """Return once what was taken has been sent."""
 
 
 class _Entry:
@@ -76,9 +97,18 @@ class AuditLog:
     Safe to share between threads; any number of processes may open the same directory.
     """
 
-    def __init__(self, journal: Journal, *, timeout_s: float = AUDIT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        timeout_s: float = AUDIT_TIMEOUT_S,
+        checkpoint_s: float = CHECKPOINT_S,
+        publisher: Publisher | None = None,
+    ) -> None:
         self._journal = journal
         self._timeout_s = timeout_s
+        self._checkpoint_s = checkpoint_s
+        self._publisher = publisher
         self._start()
 
     def _start(self) -> None:
@@ -90,6 +120,7 @@ class AuditLog:
         self._failure: AuditError | None = None
         self._pause_s = 0.0
         self._retry_at = 0.0
+        self._timer: threading.Timer | None = None
 
     @classmethod
     def open(
@@ -100,10 +131,13 @@ class AuditLog:
         ids: UlidFactory | None = None,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
         timeout_s: float = AUDIT_TIMEOUT_S,
+        checkpoints: Checkpoints | None = None,
+        publisher: Publisher | None = None,
     ) -> Self:
         """Open the log in ``directory``; create it if it is missing, and recover a torn tail.
 
-        Raises: AuditUnavailable if it cannot be used, AuditTampered if its end is not sound.
+        ``checkpoints`` sign it as it grows; ``publisher`` is given each of them. Raises:
+        AuditUnavailable if it cannot be used, AuditTampered if its end is not sound.
         """
         clock = clock or SystemClock()
         journal = Journal(
@@ -111,8 +145,10 @@ class AuditLog:
             clock=clock,
             ids=ids or UlidFactory(clock),
             segment_bytes_max=segment_bytes_max,
+            checkpoints=checkpoints,
         )
-        log = cls(journal, timeout_s=timeout_s)
+        seconds = CHECKPOINT_S if checkpoints is None else checkpoints.seconds
+        log = cls(journal, timeout_s=timeout_s, checkpoint_s=seconds, publisher=publisher)
         try:
             journal.reopen(time.monotonic() + timeout_s)
         except (OSError, AuditError) as error:
@@ -154,9 +190,12 @@ class AuditLog:
         """Close the log once what is being written is written. Further appends are refused."""
         with self._mutex:
             self._closed = True
-            idle = not self._leading
+            timer, self._timer = self._timer, None
+            idle, self._leading = not self._leading, True
+        if timer is not None:
+            timer.cancel()
         if idle and self._pid == os.getpid():
-            self._journal.close()
+            self._finish()
 
     # Group commit
 
@@ -221,9 +260,11 @@ class AuditLog:
             if heir is not None:
                 heir.lead = True
             else:
-                self._leading = False
+                self._leading = self._closed
                 if self._closed:
-                    self._journal.close()
+                    self._finish()
+                else:
+                    self._set_timer()
         if heir is not None:  # first, so that its sync runs while the others wake up
             heir.wake.release()
         if waiting:
@@ -235,8 +276,11 @@ class AuditLog:
         self._require_sound(deadline)
         failure: BaseException | None = None
         try:
-            results = self._journal.append([entry.fields for entry in batch], deadline)
+            fields = [entry.fields for entry in batch]
+            results = self._journal.append(fields, deadline) if batch else []
             self._pause_s = 0.0
+            if self._journal.needs_checkpoint():
+                self._checkpoint(deadline)
             return results
         except LockTimeout:
             raise
@@ -268,6 +312,52 @@ class AuditLog:
         self._pause_s = min(max(self._pause_s * 2, AUDIT_RETRY_S), AUDIT_RETRY_S_MAX)
         self._retry_at = time.monotonic() + self._pause_s
 
+    # Checkpoints
+
+    def _checkpoint(self, deadline: float) -> None:
+        """Sign the log. Raises: AuditTampered if it is not the one that was signed before."""
+        try:
+            note = self._journal.checkpoint(deadline)
+        except LockTimeout:
+            return  # another process is at it
+        except CheckpointFailed as error:
+            _log.warning("%s", error)
+            return
+        self._tell(note)
+
+    def _tell(self, note: bytes | None) -> None:
+        sealed, self._journal.sealed = self._journal.sealed, None
+        if self._publisher is not None and (newest := note or sealed) is not None:
+            self._publisher.publish(newest)
+
+    def _finish(self) -> None:
+        """Sign what is left, and close. Nothing is opened again for it."""
+        try:
+            if self._failure is None and not self._journal.is_signed():
+                self._tell(self._journal.checkpoint(time.monotonic() + _CLOSE_S))
+        except (OSError, AuditError) as error:
+            _log.warning("the last checkpoint is missing: %s", error)
+        self._journal.close()
+        if self._publisher is not None:
+            self._publisher.drain()
+
+    def _set_timer(self) -> None:
+        # WHY a timer: records that nothing follows are to be signed too
+        if self._timer is None and self._failure is None and not self._journal.is_signed():
+            timer = threading.Timer(self._checkpoint_s, _tick, [weakref.ref(self)])
+            timer.daemon = True
+            with contextlib.suppress(RuntimeError):  # no thread to be had: the next record looks
+                timer.start()
+                self._timer = timer
+
+    def _sign_when_idle(self) -> None:
+        with self._mutex:
+            self._timer = None
+            if self._leading or self._closed:
+                return
+            self._leading = True
+        self._lead(time.monotonic() + self._timeout_s)
+
     # Processes
 
     def _after_fork(self) -> None:
@@ -292,9 +382,39 @@ def _audit_error(error: BaseException) -> AuditError:
     return AuditUnavailable(f"interrupted: {type(error).__name__}")
 
 
+def _tick(log: weakref.ref[AuditLog]) -> None:
+    found = log()
+    if found is not None and found._pid == os.getpid():  # noqa: SLF001 - our own
+        found._sign_when_idle()  # noqa: SLF001 - our own
+
+
+def _close_all() -> None:
+    for log in list(_open_logs):
+        log.close()
+
+
 def _after_fork_in_child() -> None:
     for log in list(_open_logs):
         log._after_fork()  # noqa: SLF001 - our own
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_close_all)
+
+
+def sign_now(
+    directory: Path, checkpoints: Checkpoints, *, rotate_key: bool = False
+) -> bytes | None:
+    """Sign the log in ``directory`` as it stands, with the next key too if that is to take over.
+
+    Returns the checkpoint; None if it is signed already. Raises: AuditError.
+    """
+    clock, deadline = SystemClock(), time.monotonic() + AUDIT_TIMEOUT_S
+    journal = Journal(directory, clock=clock, ids=UlidFactory(clock), checkpoints=checkpoints)
+    try:
+        journal.reopen(deadline)
+        return journal.checkpoint(deadline, rotate_key=rotate_key)
+    except OSError as error:
+        raise _audit_error(error) from error
+    finally:
+        journal.close()

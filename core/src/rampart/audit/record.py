@@ -30,6 +30,7 @@ __all__ = [
     "decision_fields",
     "encode_fields",
     "line_digest",
+    "response_fields",
 ]
 
 VERSION: Final = 1
@@ -188,6 +189,49 @@ def decision_fields(
         fields["because"] = value(_action(decision.because), _PARAMS_DEPTH)
     if actions:
         fields["actions"] = value([_action(action) for action in actions], _PARAMS_DEPTH)
+    if decision.consulted:
+        fields["webhooks"] = value(
+            [
+                {
+                    "policy": each.policy,
+                    "rule": each.rule,
+                    "action": each.action,
+                    "message": each.message,
+                    **({"failure": each.failure} if each.failure else {}),
+                }
+                for each in decision.consulted
+            ],
+            _PARAMS_DEPTH,
+        )
+    return fields
+
+
+def response_fields(
+    call: ToolCall,
+    decision: Decision,
+    *,
+    redactor: Redactor,
+    text: bytes | None,
+    taken: Sequence[tuple[str, str, int]] = (),
+) -> dict[str, object]:
+    """Return the fields of a ``response`` record: what was decided about what ``call`` returned.
+
+    ``text`` is the response as the rules saw it, None if it could not be read. INVARIANT: nothing
+    of it is in the record but its size and a keyed digest; a plain digest of a short text gives the
+    text away. ``taken`` says how many places which rule took out.
+    """
+    fields = decision_fields(call, decision, redactor=redactor)
+    fields["type"] = "response"
+    fields["response"] = (
+        {"unreadable": True}
+        if text is None
+        else {"size": len(text), "hmac_sha256": redactor.digest(text)}
+    )
+    if taken:
+        fields["taken"] = redactor.value(
+            [{"policy": policy, "rule": rule, "places": places} for policy, rule, places in taken],
+            _PARAMS_DEPTH,
+        )
     return fields
 
 

@@ -5,205 +5,24 @@ replaced by ``[redacted:<kind>:<mark>]``; the mark is the start of a keyed hash,
 secret can be recognised again by whoever has the key, and by nobody else. And a value that strict
 JSON cannot hold is replaced by text that it can.
 
-LIMIT: shapes are recognised, meaning is not. A password that looks like any other word, outside a
-pair or header that names it, is recorded as it stands.
+What is recognised, and what is not, is said in ``credentials``.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import math
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
+from rampart.credentials import MARK_START, SHAPES, Shape, is_reference, secret_name
 from rampart.limits import PARAMS_DEPTH_MAX, RECORD_FIELD_BYTES_MAX, RECORD_ITEMS_MAX
 
 _MARK_DIGITS: Final = 12
-_MARK_START: Final = "[redacted:"
 _INTEGER_MAX: Final = 2**64 - 1
 _INTEGER_MIN: Final = -(2**63)
 _CHARS_MIN: Final = 6  # `-u a:b` is the shortest text that holds a credential
-_KIND_CHARS_MAX: Final = 48  # a mark's start and the longest kind
-_WORD_CHARS_MIN: Final = 20  # a bearer token is longer than a word, or holds more than letters
-
-_NAME: Final = (
-    r"(?:pass(?:word|wd|phrase)|(?<=_)pwd|secret|token|credentials?"
-    r"|(?:api|access|private|signing|encryption|account)[_-]?key)"
-)
-_QUOTES: Final = r"\\{0,4}[\"']?"
-_VALUE: Final = (
-    r"(?:\\{0,4}\"([^\"\n\\]{1,4096})|\\{0,4}'([^'\n\\]{1,4096})|([^\s\"'&;,|<>(){}]{1,4096}))"
-)
-_secret_key = re.compile(rf"(?:{_NAME}|authorization)$", re.IGNORECASE)
-
-_Keep = Callable[[str], bool]
-
-
-def _is_reference(text: str) -> bool:
-    # WHY: `password=$DB_PASSWORD` names a secret and holds none
-    return text.startswith(("$", _MARK_START))
-
-
-def _inside_mark(match: re.Match[str]) -> bool:
-    # WHY: the kind in `[redacted:github_token:…]` is itself a name that announces a secret
-    start = match.start()
-    opened = match.string.rfind(_MARK_START, max(0, start - _KIND_CHARS_MAX), start)
-    return opened >= 0 and match.string.find("]", opened, start) < 0
-
-
-def _is_word(text: str) -> bool:
-    return text.isalpha() and len(text) < _WORD_CHARS_MIN
-
-
-def _is_not_basic(text: str) -> bool:
-    try:
-        return b":" not in base64.b64decode(text + "==", validate=False)
-    except (binascii.Error, ValueError):
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """One kind of credential.
-
-    The pattern's last group is the secret; ``hints`` are lower-case texts one of which every match
-    contains, so that most texts are never scanned; ``keep`` says which matches are no secrets.
-
-    INVARIANT: linear. A pattern either matches or fails within a bounded number of characters of
-    its start, or it can only start at a boundary of its own alphabet.
-    """
-
-    kind: str
-    hints: tuple[str, ...]
-    pattern: re.Pattern[str]
-    keep: _Keep = _is_reference
-
-
-SHAPES: Final[tuple[Shape, ...]] = (
-    Shape(
-        "private_key",
-        ("private key",),
-        re.compile(
-            r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?"
-            r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z))",
-            re.DOTALL,
-        ),
-    ),
-    Shape(
-        "jwt",
-        ("eyj",),
-        re.compile(
-            r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{5,}+\.eyJ[A-Za-z0-9_-]{2,}+\.[A-Za-z0-9_-]*+)"
-        ),
-    ),
-    Shape(
-        "aws_key",
-        ("akia", "asia", "abia", "acca"),
-        re.compile(r"((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})"),
-    ),
-    Shape(
-        "github_token",
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
-        re.compile(r"((?:gh[pousr]_[A-Za-z0-9]{20,}+|github_pat_[A-Za-z0-9_]{20,}+))"),
-    ),
-    Shape(
-        "gitlab_token",
-        (
-            "glpat-",
-            "gldt-",
-            "glrt-",
-            "glrtr-",
-            "glft-",
-            "glsoat-",
-            "glptt-",
-            "glcbt-",
-            "glimt-",
-            "glagent-",
-            "gloas-",
-            "glffct-",
-        ),
-        re.compile(
-            r"(gl(?:pat|dt|rt|rtr|ft|soat|ptt|cbt|imt|agent|oas|ffct)-[A-Za-z0-9_.-]{20,}+)"
-        ),
-    ),
-    Shape(
-        "slack_token",
-        ("xox", "xapp-"),
-        re.compile(r"((?:xox[abceoprs]|xapp)-[A-Za-z0-9.-]{10,}+)"),
-    ),
-    Shape(
-        "slack_webhook",
-        ("hooks.slack.com/",),
-        re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9/_-]{10,}+)"),
-    ),
-    Shape("anthropic_key", ("sk-ant-",), re.compile(r"(sk-ant-[A-Za-z0-9_-]{16,}+)")),
-    Shape("openai_key", ("sk-",), re.compile(r"(?<![A-Za-z0-9])(sk-[A-Za-z0-9_-]{20,}+)")),
-    Shape(
-        "stripe_key",
-        ("k_live_", "k_test_"),
-        re.compile(r"([rs]k_(?:live|test)_[A-Za-z0-9]{16,}+)"),
-    ),
-    Shape("google_key", ("aiza",), re.compile(r"(AIza[A-Za-z0-9_-]{35})")),
-    Shape("npm_token", ("npm_",), re.compile(r"(npm_[A-Za-z0-9]{36})")),
-    Shape("pypi_token", ("pypi-",), re.compile(r"(pypi-[A-Za-z0-9_-]{50,}+)")),
-    Shape("huggingface_token", ("hf_",), re.compile(r"(hf_[A-Za-z0-9]{30,}+)")),
-    Shape(
-        "authorization",
-        ("authorization",),
-        re.compile(
-            rf"authorization{_QUOTES}[ \t]{{0,8}}[:=][ \t]{{0,8}}{_QUOTES}"
-            r"(?:[A-Za-z]{2,16}[ \t]{1,8})?([^\s\"'\\]{1,4096})",
-            re.IGNORECASE,
-        ),
-    ),
-    Shape(
-        "basic",
-        ("basic",),
-        re.compile(r"\bbasic[ \t]{1,8}([A-Za-z0-9+/_-]{4,}+={0,2})", re.IGNORECASE),
-        _is_not_basic,
-    ),
-    Shape(
-        "bearer",
-        ("bearer",),
-        re.compile(r"\bbearer[ \t]{1,8}([A-Za-z0-9._~+/-]{8,}+={0,2})", re.IGNORECASE),
-        _is_word,
-    ),
-    Shape(
-        "url_password",
-        ("://",),
-        re.compile(r"://[^\s/:@\"']{0,256}:([^\s/@\"']{1,256})@"),
-    ),
-    Shape(
-        "user_password",
-        ("-u", "-user"),
-        re.compile(
-            r"(?:^|\s)(?:-u|--(?:proxy-)?user)[ =]?[\"']?"
-            r"[^\s:\"'/]{1,128}:([^\s\"'/][^\s\"']{0,256})"
-        ),
-    ),
-    Shape(
-        "secret",
-        ("pass", "_pwd", "secret", "token", "key", "credential"),
-        re.compile(
-            rf"{_NAME}(?:[_-][A-Za-z0-9_-]{{1,40}})?{_QUOTES}"
-            rf"[ \t]{{0,8}}(?:=>|[:=])[ \t]{{0,8}}{_VALUE}",
-            re.IGNORECASE,
-        ),
-    ),
-    Shape(
-        "secret",
-        ("pass", "_pwd", "secret", "token", "key", "credential"),
-        re.compile(
-            rf"--(?:[a-z0-9]{{1,20}}-){{0,4}}{_NAME}[ \t]{{1,8}}(?!-){_VALUE}", re.IGNORECASE
-        ),
-    ),
-)
-
 
 _HINTS: Final = tuple(dict.fromkeys(hint for shape in SHAPES for hint in shape.hints))
 
@@ -245,21 +64,24 @@ class Redactor:
     def mark(self, kind: str, secret: str) -> str:
         """Return what stands in a record instead of ``secret``."""
         if not self._key:
-            return f"{_MARK_START}{kind}]"
+            return f"{MARK_START}{kind}]"
         digest = hmac.digest(self._key, secret.encode("utf-8", "surrogatepass"), "sha256").hex()
-        return f"{_MARK_START}{kind}:{digest[:_MARK_DIGITS]}]"
+        return f"{MARK_START}{kind}:{digest[:_MARK_DIGITS]}]"
+
+    def digest(self, data: bytes) -> str:
+        """Return the HMAC-SHA-256 of ``data``: only the key's holder can make it again."""
+        return hmac.digest(self._key, data, "sha256").hex()
+
+    def identity(self, text: str) -> str:
+        """Return 32 hex digits that stand for ``text``, and that only the key's holder can make."""
+        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
 
     def _replace(self, shape: Shape, text: str) -> str:
-        def one(match: re.Match[str]) -> str:
-            group = match.lastindex
-            assert group is not None
-            secret = match[group]
-            if _is_reference(secret) or shape.keep(secret) or _inside_mark(match):
-                return match[0]
-            start, end = match.start(group) - match.start(), match.end(group) - match.start()
-            return match[0][:start] + self.mark(shape.kind, secret) + match[0][end:]
-
-        return shape.pattern.sub(one, text)
+        parts, end = [], 0
+        for start, stop in shape.find(text):
+            parts += [text[end:start], self.mark(shape.kind, text[start:stop])]
+            end = stop
+        return "".join((*parts, text[end:])) if parts else text
 
 
 class _Walk:
@@ -325,7 +147,7 @@ class _Walk:
         return found
 
     def _number(self, value: int, name: str) -> object:
-        if name and _secret_key.search(name):
+        if name and secret_name.search(name):
             return self._redactor.mark("secret", str(value))
         return int(value) if _INTEGER_MIN <= value <= _INTEGER_MAX else hex(value)
 
@@ -338,6 +160,6 @@ class _Walk:
             data = text.encode("utf-8")
             if len(data) > RECORD_FIELD_BYTES_MAX:
                 return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        if name and text and _secret_key.search(name) and not _is_reference(text):
+        if name and text and secret_name.search(name) and not is_reference(text):
             return self._redactor.mark("secret", text)
         return self._redactor.text(text)

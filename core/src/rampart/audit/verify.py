@@ -15,13 +15,18 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Literal
 
+from rampart.audit.merkle import EMPTY_ROOT, Tree, leaf_hash
+from rampart.audit.note import PublicKey, parse_public_key
+from rampart.audit.signed import Coverage, Entry, coverage, read_entries
+from rampart.errors import ProofInvalid
 from rampart.limits import RECORD_BYTES_MAX
 
+_Parse = Callable[[bytes], "dict[str, object] | None"]
 Verdict = Literal["ok", "tampered", "torn", "unreadable", "rollback"]
 
 EXIT_CODES: Final[dict[Verdict, int]] = {
@@ -37,10 +42,15 @@ _LOCK_NAME: Final = "audit.lock"
 _LOCK_WAIT_S: Final = 2.0
 _LOCK_PAUSE_S: Final = 0.01
 _SEGMENT: Final = re.compile(r"audit-([0-9]{20})\.jsonl")
-_HASH: Final = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 _HASH_BYTES: Final = len(',"hash":""}') + 64
-_ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_sha256 = hashlib.sha256
+_OWN_TYPES: Final = frozenset({"continue", "key"})
+# INVARIANT: these members, in this order, begin every record (core/docs/audit.md)
+_HEADER: Final = re.compile(
+    rb'\{"v":1,"seq":(0|[1-9][0-9]{0,18}),"id":"([0-7][0-9A-HJKMNP-TV-Z]{25})",'
+    rb'"time":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z",'
+    rb'(?:"clock_back_s":[0-9]+\.[0-9]{6},)?"prev":"([0-9a-f]{64})",'
+)
 _FIRST_PREV: Final = "0" * 64
 
 
@@ -61,18 +71,22 @@ class Where:
 class Anchor:
     """What was known about a log at an earlier time, and kept elsewhere.
 
-    ``head`` is the SHA-256 of the last of ``records`` lines, without its newline.
+    ``head`` is the SHA-256 of the last of ``records`` lines, without its newline; ``root`` that of
+    the Merkle tree over them. In hex; one of them is enough.
     """
 
     records: int
-    head: str
+    head: str = ""
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What a log proves.
 
-    ``records`` were verified; ``head`` is the SHA-256 of the last of their lines.
+    ``records`` were verified; ``head`` is the SHA-256 of the last of their lines, ``root`` the root
+    of the tree over them, in hex. ``checkpoints`` are signed by a trusted key; the newest of them,
+    ``newest``, covers ``signed`` records.
     """
 
     verdict: Verdict
@@ -80,6 +94,10 @@ class Verification:
     reason: str = ""
     where: Where | None = None
     head: str = _FIRST_PREV
+    root: str = ""
+    checkpoints: int = 0
+    signed: int = 0
+    newest: bytes = b""
 
     @property
     def exit_code(self) -> int:
@@ -92,16 +110,26 @@ class Verification:
         return Anchor(self.records, self.head)
 
 
-def verify_log(directory: Path, *, anchor: Anchor | None = None) -> Verification:
+def verify_log(
+    directory: Path,
+    *,
+    anchor: Anchor | None = None,
+    keys: Sequence[PublicKey] = (),
+    must_be_signed: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Verification:
     """Verify every record of the log in ``directory``, from the first to the last.
 
     With ``anchor`` also that the log still begins with what was there when the anchor was taken.
-    Never raises for what the files hold. A log that is being written to is verified up to the
-    newest record.
+    With ``keys`` also that it is the log of which its checkpoints are signed; ``must_be_signed``
+    asks for at least one. ``progress`` is told now and then how many records are verified. Never
+    raises for what the files hold. A log that is being written to is verified up to the newest
+    record.
     """
-    check = _Check(Path(directory), anchor)
+    check = _Check(Path(directory), anchor, progress)
     try:
         check.run()
+        check.compare_signed(keys, must_be_signed=must_be_signed)
     except _Broken as broken:
         return check.verification(broken.verdict, broken.reason, broken.where)
     except OSError as error:
@@ -119,25 +147,47 @@ class _Broken(Exception):
 class _Check:
     """One pass over the lines of a log."""
 
-    def __init__(self, directory: Path, anchor: Anchor | None) -> None:
+    def __init__(
+        self, directory: Path, anchor: Anchor | None, progress: Callable[[int], None] | None
+    ) -> None:
         self._directory = directory
         self._anchor = anchor
+        self._progress = progress
         self._records = 0
-        self._head = _FIRST_PREV
-        self._id = ""
+        self._head = _FIRST_PREV.encode()
+        self._id = b""
         self._type = ""
         self._name = ""  # the segment being read, and the number of its line
         self._line = 0
+        self._tree = Tree()
+        self._entries: list[Entry] = []
+        self._marks: list[int] = []  # sizes at which the root is needed, the next one last
+        self._roots: dict[int, bytes] = {0: EMPTY_ROOT}
+        self._keys: list[tuple[int, PublicKey]] = []
+        self._coverage = Coverage()
 
     def verification(
         self, verdict: Verdict, reason: str = "", where: Where | None = None
     ) -> Verification:
-        return Verification(verdict, self._records, reason, where, self._head)
+        covered = self._coverage
+        root = self._tree.root().hex()
+        return Verification(
+            verdict,
+            self._records,
+            reason,
+            where,
+            self._head.decode(),
+            root,
+            covered.checkpoints,
+            covered.records,
+            covered.newest,
+        )
 
     def run(self) -> None:
         names = self._later_segments()
         if not names:
             raise _Broken("unreadable", f"{self._directory}: there is no audit log here")
+        self._read_entries()
         while names:
             name = names.pop(0)
             self._require_expected(name)
@@ -150,6 +200,26 @@ class _Check:
             raise _Broken(
                 "rollback", f"the log holds {self._records} records; it held {self._anchor.records}"
             )
+
+    def _read_entries(self) -> None:
+        """Read the checkpoints before the records: those that come meanwhile are not expected."""
+        try:
+            self._entries = read_entries(self._directory)
+        except ProofInvalid as error:
+            raise _Broken("tampered", error.message) from None
+        sizes = {entry.checkpoint.size for entry in self._entries}
+        if self._anchor is not None:
+            sizes.add(self._anchor.records)
+        self._marks = sorted(sizes - {0}, reverse=True)
+
+    def compare_signed(self, keys: Sequence[PublicKey], *, must_be_signed: bool) -> None:
+        self._coverage = found = coverage(self._entries, self._roots, keys, self._keys)
+        if found.problem:
+            raise _Broken("tampered" if found.broken else "rollback", found.problem)
+        if must_be_signed and not found.checkpoints:
+            raise _Broken("unreadable", "there is no checkpoint that the given keys have signed")
+        if keys and self._entries and not found.checkpoints:
+            raise _Broken("tampered", "no checkpoint of this log is signed by its keys")
 
     def _later_segments(self) -> list[str]:
         names = (path.name for path in self._directory.iterdir())
@@ -216,59 +286,86 @@ class _Check:
             os.close(fd)
 
     def _record(self, line: bytes) -> None:
-        record = self._parsed(line)
-        ulid, kind, seq = str(record["id"]), record["type"], record["seq"]
-        if seq != self._records or isinstance(seq, bool):
-            raise self._tampered(f"record {seq} stands where {self._records} belongs", ulid)
-        if record["prev"] != self._head:
-            raise self._tampered("the record does not continue the one before it", ulid)
+        head = _HEADER.match(line)
+        if head is None:
+            raise self._malformed(line)
+        seq, ulid, prev = head.groups()
+        hashed = _sha256(line[:-_HASH_BYTES])
+        whole = hashed.copy()  # WHY: both hashes begin with the same bytes
+        hashed.update(b"}")
+        tail = line[-_HASH_BYTES:]
+        if tail != b',"hash":"%b"}' % hashed.hexdigest().encode():
+            raise self._tampered("the record's hash is wrong, or is not at its end")
+        if seq != b"%d" % self._records:
+            text = f"record {int(seq)} stands where {self._records} belongs"
+            raise self._tampered(text, ulid.decode())
+        if prev != self._head:
+            raise self._tampered("the record does not continue the one before it", ulid.decode())
         if ulid <= self._id:
-            raise self._tampered("the id does not follow the one before it", ulid)
-        if (kind == "continue") != (self._line == 1 and self._records > 0):
-            reason = "a segment, and nothing else, begins with a `continue` record"
-            raise self._tampered(reason, ulid)
-        self._head = hashlib.sha256(line).hexdigest()
-        if (
-            self._anchor is not None
-            and self._anchor.records == self._records + 1
-            and self._anchor.head != self._head
-        ):
-            reason = "the record is not the one that the anchor names"
-            raise _Broken("rollback", reason, self._where(ulid))
+            raise self._tampered("the id does not follow the one before it", ulid.decode())
+        record = self._parsed(line)
+        kind = str(record["type"])
+        if kind in _OWN_TYPES or self._line == 1:
+            self._own_record(record, kind)
+        whole.update(tail)
+        self._head = whole.hexdigest().encode()
+        self._tree.append(leaf_hash(line))
         self._records += 1
-        self._id, self._type = ulid, str(kind)
+        self._id, self._type = ulid, kind
+        if self._marks and self._marks[-1] == self._records:
+            self._mark()
+
+    def _own_record(self, record: dict[str, object], kind: str) -> None:
+        """Check what the log says about itself."""
+        if (kind == "continue") != (self._line == 1 and self._records > 0):
+            raise self._tampered("a segment, and nothing else, begins with a `continue` record")
+        if kind == "key":
+            try:
+                self._keys.append((self._records, parse_public_key(str(record.get("key")))))
+            except ProofInvalid as error:
+                raise self._tampered(error.message) from None
+        edge = [subtree.hex() for subtree in self._tree.edge()]
+        if kind == "continue" and record.get("tree", edge) != edge:
+            raise self._tampered("the tree that the record states is not the one before it")
+
+    def _mark(self) -> None:
+        root = self._roots[self._marks.pop()] = self._tree.root()
+        anchor = self._anchor
+        if (
+            anchor is not None
+            and anchor.records == self._records
+            and (
+                anchor.head not in ("", self._head.decode()) or anchor.root not in ("", root.hex())
+            )
+        ):
+            where = Where(self._name, self._line, self._records - 1, self._id.decode())
+            reason = "the records up to here are not the ones that the anchor was taken of"
+            raise _Broken("rollback", reason, where)
+        if self._progress is not None:
+            self._progress(self._records)
 
     def _parsed(self, line: bytes) -> dict[str, object]:
-        tail = _HASH.fullmatch(line, max(0, len(line) - _HASH_BYTES))
-        if tail is None:
-            raise self._tampered("the line does not end with its hash")
-        if hashlib.sha256(line[:-_HASH_BYTES] + b"}").hexdigest().encode() != tail[1]:
-            raise self._tampered("the record's hash is wrong")
+        try:
+            record = _fast_parse(line)
+            if record is None:
+                record = _decoder.decode(line.decode("ascii"))
+        except (ValueError, RecursionError):
+            raise self._tampered("the line is not strict JSON") from None
+        if not isinstance(record, dict) or not isinstance(record.get("type"), str):
+            raise self._tampered("the record has no type")
+        return record
+
+    def _malformed(self, line: bytes) -> _Broken:
+        """Return why a line does not begin as a record does."""
         try:
             record = _decoder.decode(line.decode("ascii"))
         except (ValueError, RecursionError):
-            raise self._tampered("the line is not strict JSON") from None
-        if not isinstance(record, dict):
-            raise self._tampered("the line is not an object")
-        if record.get("v") != _VERSION:
-            reason = f"a record of version {record.get('v')!r}"
-            raise _Broken("unreadable", reason, self._where())
-        if not _has_expected_fields(record):
-            raise self._tampered("a field of the record is missing or malformed")
-        return record
-
-
-def _has_expected_fields(record: dict[str, object]) -> bool:
-    ulid, moment = record.get("id"), record.get("time")
-    return (
-        isinstance(record.get("seq"), int)
-        and isinstance(record.get("type"), str)
-        and isinstance(record.get("prev"), str)
-        and isinstance(ulid, str)
-        and _ULID.fullmatch(ulid) is not None
-        and isinstance(moment, str)
-        and _TIME.fullmatch(moment) is not None
-    )
+            return self._tampered("the line is not strict JSON")
+        version = record.get("v") if isinstance(record, dict) else _VERSION
+        sound = isinstance(version, int) and not isinstance(version, bool)
+        if sound and version != _VERSION:
+            return _Broken("unreadable", f"a record of version {version!r}", self._where())
+        return self._tampered("the line does not begin as a record does")
 
 
 def _has_newline(file: IO[bytes]) -> bool:
@@ -290,4 +387,25 @@ def _refuse(name: str) -> object:
     raise ValueError(name)
 
 
+def _no_fast_parse(line: bytes) -> dict[str, object] | None:  # noqa: ARG001 - the same signature
+    return None
+
+
+def _with_orjson(loads: Callable[[bytes], object], dumps: Callable[[object], bytes]) -> _Parse:
+    def parse(line: bytes) -> dict[str, object] | None:
+        try:
+            record = loads(line)
+        except ValueError:
+            return None
+        # WHY: what is written again as it stood has no duplicate key and nothing else that is odd
+        return record if isinstance(record, dict) and dumps(record) == line else None
+
+    return parse
+
+
 _decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_refuse)
+_fast_parse: _Parse = _no_fast_parse
+with contextlib.suppress(ImportError):  # LIMIT: without it verification takes about twice as long
+    import orjson
+
+    _fast_parse = _with_orjson(orjson.loads, orjson.dumps)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from rampart.cli import audit_prove, audit_read, audit_replay, audit_report
 from rampart.cli.options import (
     CONTEXT,
     data_dir_option,
@@ -19,16 +20,15 @@ from rampart.cli.options import (
     json_option,
     settings_of,
 )
-from rampart.cli.terminal import complain, print_fields, print_json, subject, verdict_word, visible
+from rampart.cli.records import require_log, summary
+from rampart.cli.terminal import complain, print_fields, print_json, visible
 from rampart.errors import AuditError, AuditUnavailable
 
 if TYPE_CHECKING:
     from rampart.audit.read import ReadLine
-    from rampart.audit.verify import Anchor
 
 _FOLLOW_S: Final = 0.2  # feels immediate; costs one listing of a directory
 _FIRST_LOOK_BYTES: Final = 64 * 1024  # about a hundred records; doubled until enough are found
-_SHOWN_CHARACTERS: Final = 120
 
 
 @click.group(context_settings=CONTEXT, invoke_without_command=True)
@@ -36,6 +36,15 @@ _SHOWN_CHARACTERS: Final = 120
 def audit(ctx: click.Context) -> None:
     """Read and verify the audit log."""
     help_if_alone(ctx)
+
+
+for _command in (
+    *audit_prove.COMMANDS,
+    *audit_read.COMMANDS,
+    *audit_replay.COMMANDS,
+    *audit_report.COMMANDS,
+):
+    audit.add_command(_command)
 
 
 @audit.command(
@@ -55,7 +64,7 @@ def tail(*, count: int, follow: bool, as_json: bool, data_dir: str | None) -> No
     """Show the newest records, oldest first. With --json, one a line, as they stand in the log."""
     directory = settings_of(data_dir).audit_dir
     if not follow:
-        _require_log(directory)
+        require_log(directory)
     at = ("", 0)
     for found in _newest(directory, count, waits=follow):
         at = _end(found)
@@ -79,81 +88,17 @@ def tail(*, count: int, follow: bool, as_json: bool, data_dir: str | None) -> No
 @data_dir_option
 def show(*, record_id: str, as_json: bool, data_dir: str | None) -> None:
     """Show one record: every field of it. ID is the `audit_id` of a decision."""
-    from rampart.audit.read import read_records
+    from rampart.audit.query import find_record
 
     directory = settings_of(data_dir).audit_dir
-    _require_log(directory)
-    for record in read_records(directory):
-        if record.get("id") == record_id.upper():
-            if as_json:
-                print_json(record)
-            else:
-                print_fields({name: _value(value) for name, value in record.items()})
-            return
-    raise AuditError(f"there is no record {record_id!r}", help="`rampart audit tail` shows ids")
-
-
-@audit.command(
-    "verify",
-    context_settings=CONTEXT,
-    epilog=examples(
-        "rampart audit verify",
-        "rampart audit verify --json",
-        "rampart audit verify --anchor 1200:9f86d081884c7d65…",
-    ),
-)
-@click.option(
-    "--anchor", metavar="RECORDS:HEAD", help="What an earlier run printed, kept out of reach."
-)
-@json_option
-@data_dir_option
-def verify(*, anchor: str | None, as_json: bool, data_dir: str | None) -> None:
-    """Verify every record from the first to the last, from the files alone.
-
-    Exit codes: 0 ok, 1 tampered, 2 torn tail (a crash while writing), 3 unreadable, 4 the log does
-    not begin with what was there when the anchor was taken. Without an anchor the newest records
-    can be cut off unseen: keep the one that is printed on another machine.
-    """
-    from rampart.audit.verify import verify_log
-
-    directory = settings_of(data_dir).audit_dir
-    found = verify_log(directory, anchor=_anchor(anchor))
-    where = str(found.where) if found.where else ""
-    kept = f"{found.anchor.records}:{found.anchor.head}"
+    require_log(directory)
+    hit = find_record(directory, record_id.upper())
+    if hit is None or hit.record is None:
+        raise AuditError(f"there is no record {record_id!r}", help="`rampart audit tail` shows ids")
     if as_json:
-        print_json(
-            {
-                "verdict": found.verdict,
-                "records": found.records,
-                "reason": found.reason,
-                "where": where,
-                "anchor": kept,
-            }
-        )
+        print_json(hit.record)
     else:
-        click.echo(f"{visible(found.verdict)}  {found.records} records  {visible(str(directory))}")
-        print_fields({"reason": found.reason, "where": where, "anchor": kept})
-    click.get_current_context().exit(found.exit_code)
-
-
-def _require_log(directory: Path) -> None:
-    if not directory.exists():
-        raise AuditUnavailable(
-            f"{directory}: there is no audit log here yet", help="is it the right --data-dir?"
-        )
-
-
-def _anchor(text: str | None) -> Anchor | None:
-    from rampart.audit.verify import Anchor
-
-    if text is None:
-        return None
-    records, _, head = text.partition(":")
-    if not records.isdecimal() or len(head) != 64 or set(head) - set("0123456789abcdef"):
-        raise click.UsageError(
-            "--anchor: RECORDS:HEAD is needed, as `rampart audit verify` prints it"
-        )
-    return Anchor(int(records), head)
+        print_fields({name: _value(value) for name, value in hit.record.items()})
 
 
 def _newest(directory: Path, count: int, *, waits: bool) -> list[ReadLine]:
@@ -231,27 +176,7 @@ def _show_line(line: ReadLine, *, as_json: bool) -> None:
     elif as_json:
         click.echo(visible(line.raw.decode("utf-8", "backslashreplace")))
     else:
-        click.echo(_summary(line.record))
-
-
-def _summary(record: dict[str, object]) -> str:
-    stamp = visible(str(record.get("time", ""))[:19].replace("T", " "))
-    decision = record.get("decision")
-    if not isinstance(decision, dict):
-        rest = [record.get(name) for name in ("approval_id", "status", "by", "reason")]
-        text = " ".join(str(part) for part in rest if part)
-        kind = visible(str(record.get("type", "")))
-        return f"{stamp}  {kind:<12}  {visible(text)}".rstrip()
-    who = "/".join(str(record.get(name)) for name in ("agent", "session") if record.get(name))
-    tool = visible(str(record.get("tool", "")))
-    shown = visible(subject(record.get("params")), limit=_SHOWN_CHARACTERS)
-    line = f"{stamp}  {verdict_word(str(decision.get('action', '')), width=5)} {tool:<6}  {shown}"
-    if who:
-        line += f"  [{visible(who)}]"
-    if decision.get("action") != "allow":
-        rule = "/".join(str(decision[key]) for key in ("policy", "rule") if decision.get(key))
-        line += f"  — {visible(str(decision.get('message', '')))} ({visible(rule)})"
-    return line
+        click.echo(summary(line.record))
 
 
 def _value(value: object) -> str:
