@@ -59,11 +59,16 @@ class Stage:
         records: list[dict[str, Any]] = list(read_records(self.data_dir / "audit"))
         return [record for record in records if record["type"] == "decision"]
 
-    def person(self, approve: bool, first: Callable[[], None] = lambda: None) -> threading.Thread:
-        """Answer the next question, from a thread of its own; do something else ``first``."""
+    def person(
+        self, approve: bool, first: Callable[[], None] = lambda: None, only: str = ""
+    ) -> threading.Thread:
+        """Answer the next question, from a thread of its own; do something else ``first``.
+
+        With ``only``, the next one about a path that ends like that.
+        """
 
         def answer() -> None:
-            question = self.question()
+            question = self.question(only)
             first()
             self.guard._point.resolve(question, approve, by="a person")  # type: ignore[attr-defined]  # an embedded gate
 
@@ -71,14 +76,15 @@ class Stage:
         thread.start()
         return thread
 
-    def question(self) -> str:
+    def question(self, only: str = "") -> str:
         """Return the id of the question that waits, or will within seconds."""
         store = ApprovalStore.open(self.data_dir / "approvals.db")
         try:
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:
-                if pending := store.pending():
-                    return pending[0].id
+                for asked in store.pending():
+                    if str(asked.params.get("path", "")).endswith(only):
+                        return asked.id
                 threading.Event().wait(0.01)
         finally:
             store.close()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import runpy
 import shlex
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +18,13 @@ from rampart.embedded import preview_gate
 from rampart.gate import Gate
 from rampart.hosts import HostFacts
 from rampart.intercept import intercept
-from rampart.limits import COMMAND_BYTES_MAX
 from rampart.model import ToolCall
 from rampart.plugins import Plugins
 from rampart.policy import Engine, compile_policies, parse_policy
 from rampart.sources import PolicyInForce, policy_documents
 
 COMMANDS: Final = Path(__file__).with_name("commands.txt")
+SAMPLES: Final = Path(__file__).with_name("samples.jsonl")
 COMPOUND: Final = (
     "set -e; cd src && git fetch origin 2>/dev/null;"
     " for f in $(git diff --name-only HEAD~1 | grep py$); do"
@@ -32,21 +35,13 @@ COMPOUND: Final = (
     " du -sh dist | cut -f1; git stash list >> log"
 )
 PEER: Final = "shlex"
-HOSTILE: Final = {
-    "braces {a,b}{a,b}...": "echo " + "{a,b}" * 30,
-    "10,000 $(": "echo " + "$(" * 10_000,
-    "64 KiB of &&": "a&&" * 21_000 + "a",
-    "64 KiB of words": "rm " + "x " * 32_000,
-    "64 KiB of quotes": "echo " + "\"'" * 32_000,
-    "nested quotes": "echo " + '"$(echo ' * 1000 + "x" + ')"' * 1000,
-    "60 KiB of globs": "cat " + "~/.s*h/[a-i]d_* " * 3_700,
-    "16 KiB of one glob": "cat " + "*a" * 8_000,
-    "bash -c in bash -c": "",
-    "here-documents": "cat <<A\n" * 4_000,
-    "doubling variable": "a=xxxxxxxx;" + "a=$a$a;" * 4000 + "echo $a",
-    "eval of eval": "eval " * 10_000 + "ls",
-    "nested arithmetic": "echo $((" + "(" * 20_000,
-    "base64": "echo " + "QUFB" * 15_000 + " | base64 -d | sh",
+BOMBS: Final = Path(__file__).parents[1] / "faults" / "bombs.py"
+# What is compared with `shlex.split`, of each tool's own parameters.
+TEXTS: Final = ("command", "code", "url", "path", "file_path")
+KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "paths": ("read", "write", "edit", "delete"),
+    "addresses": ("fetch",),
+    "source": ("code",),
 }
 
 
@@ -65,11 +60,11 @@ def ordinary_commands() -> list[str]:
     return [line for line in COMMANDS.read_text().splitlines() if line and line[0] != "#"]
 
 
-def corpus_calls(file: Path) -> list[ToolCall]:
+def corpus_calls(file: Path, cwd: str = "") -> list[ToolCall]:
     """Return the calls of a file of JSON lines with ``tool`` and ``input``."""
     rows = map(json.loads, file.read_text().splitlines())
     return [
-        ToolCall(each["tool"], each["input"], cwd=each.get("context", {}).get("cwd", ""))
+        ToolCall(each["tool"], each["input"], cwd=each.get("context", {}).get("cwd", cwd))
         for each in rows
         if each["tool"] != "trace"
     ]
@@ -89,11 +84,11 @@ def measure_decisions(workspace: Path, corpus: Path | None, rounds: int) -> list
 
     def one(name: str, calls: Sequence[ToolCall], limits: tuple[float, float], count: int) -> Row:
         times = _times(gate, calls, count)
-        texts = [str(call.params.get("command", "")) for call in calls]
-        peer = (PEER, _shlex(texts, count)) if all(texts) else None
+        texts = [text for call in calls for name in TEXTS if (text := call.params.get(name))]
+        peer = (PEER, _shlex(list(map(str, texts)), count)) if texts else None
         p50, p99 = limits
-        within = times.p50 <= p50 and (not p99 or times.p99 <= p99)
-        budget = f"p50 <= {p50:g}" + (f", p99 <= {p99:g}" if p99 else "")
+        within = (times.p50 <= p50 and (not p99 or times.p99 <= p99)) if p50 else None
+        budget = f"p50 <= {p50:g}" + (f", p99 <= {p99:g}" if p99 else "") if p50 else ""
         return row(name, times, peer=peer, budget=budget, within=within)
 
     rows = [
@@ -108,26 +103,53 @@ def measure_decisions(workspace: Path, corpus: Path | None, rounds: int) -> list
         one("ordinary commands", exec_calls(ordinary_commands()), (60, 500), rounds),
         one("compound, 18 commands", exec_calls([COMPOUND]), (1000, 0), rounds * 2),
     ]
+    samples = corpus_calls(SAMPLES, place)
+    # WHY: source has no budget of its own, as its length decides what it costs
+    budgets = {"paths": (15, 0), "addresses": (15, 0), "source": (0, 0)}
+    for kind, tools in KINDS.items():
+        calls = [call for call in samples if call.tool in tools]
+        rows.append(one(f"ordinary {kind}", calls, budgets[kind], rounds))
     if corpus is not None:
-        calls = [call for call in corpus_calls(corpus) if call.tool == "exec"]
-        rows.append(one(f"{corpus.name}, exec", calls, (60, 500), max(rounds // 20, 1)))
+        given = corpus_calls(corpus)
+        for kind, tools in {"exec": ("exec",), **KINDS}.items():
+            calls = [call for call in given if call.tool in tools]
+            if calls:
+                budget = (60, 500) if kind == "exec" else budgets[kind]
+                rows.append(one(f"{corpus.name}, {kind}", calls, budget, max(rounds // 20, 1)))
     repeated = preview_gate(gate.policies, HostFacts(workspace=workspace))
     times = _times(repeated, exec_calls(["git status"]), rounds * 20)
     rows.append(row("git status, repeated", times, budget="p50 <= 2", within=times.p50 <= 2))
     return rows
 
 
-def measure_hostile(workspace: Path) -> list[Row]:
-    """Return one row for each hostile text, the worst time of three."""
+def measure_hostile(workspace: Path, worst: int = 12) -> list[Row]:
+    """Return one row about all bombs of the fault tests, and one for each of the slowest.
+
+    Of each bomb the best processor time of three counts: what else the machine does is no matter of
+    it.
+    """
     gate = uncached_gate(workspace)
-    rows = []
-    for name, text in HOSTILE.items():
-        command = text or _wrapped("rm -rf /")
-        times = _times(gate, [ToolCall("exec", {"command": command})], 3)
-        within = times.p50 <= 50_000
-        peer = (PEER, _shlex([command], 1))
-        rows.append(row(f"hostile: {name}", times, peer=peer, budget="<= 50,000", within=within))
+    bombs: Iterable[tuple[str, ToolCall]] = runpy.run_path(str(BOMBS))["bombs"]()
+    taken = [(_best_us(partial(gate.check, call)), name, call) for name, call in bombs]
+    taken.sort(key=itemgetter(0), reverse=True)
+    times = Times(sorted(each[0] for each in taken))
+    budget, limit = "<= 50,000", 50_000
+    rows = [row(f"{len(taken)} bombs", times, budget=budget, within=times.worst <= limit)]
+    for best, name, call in taken[:worst]:
+        text = next((str(call.params[key]) for key in TEXTS if key in call.params), "")
+        peer = (PEER, _shlex([text], 1)) if text else None
+        within = best <= limit
+        rows.append(row(name, Times([best]), peer=peer, budget=budget, within=within))
     return rows
+
+
+def _best_us(run: Callable[[], object]) -> float:
+    found = []
+    for _ in range(3):
+        started = time.process_time_ns()
+        run()
+        found.append((time.process_time_ns() - started) / 1000)
+    return min(found)
 
 
 def measure_growth(workspace: Path, rounds: int) -> list[Row]:
@@ -180,10 +202,3 @@ def _engine_with(count: int, workspace: Path) -> Engine:
     text = f'version: "1"\npolicies:\n  - name: many\n    rules:\n{rules}\n'
     documents = [parse_policy(text, filename="many.yaml"), *policy_documents(profile="standard")]
     return compile_policies(documents, home=str(Path.home()), workspace=str(workspace))
-
-
-def _wrapped(command: str) -> str:
-    """Return ``command`` in as many shells as a command line can hold; quotes double each time."""
-    while len(longer := f"bash -c {shlex.quote(command)}") <= COMMAND_BYTES_MAX:
-        command = longer
-    return command

@@ -103,7 +103,7 @@ def row(
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as text in columns."""
     head = ("", "p50 us", "p99 us", "worst us", "ratio", "beside", "budget", "")
-    lines = [head]
+    lines: list[tuple[str, ...]] = [head]
     for each in rows:
         beside = f"{each.peer} {each.peer_p50:,.1f}" if each.peer else ""
         verdict = {True: "ok", False: "OVER", None: ""}[each.within]

@@ -2,8 +2,9 @@
 
 usage: python tests/benchmarks/run.py [--json] [--quick] [--corpus FILE] [--only PART ...]
 
-PART is one of decisions, hostile, growth, audit, service, import. Every row stands beside a peer or
-a bare operation of the same run: on a shared machine read the ratio, not the last digit.
+PART is one of decisions, responses, hostile, growth, audit, service, import, adapters. Every row
+stands beside a peer or a bare operation of the same run: on a shared machine read the ratio, not
+the last digit.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from adapters import measure_adapters
 from decisions import measure_decisions, measure_growth, measure_hostile
 from durable import measure_audit, measure_import, measure_service
+from evidence import measure_evidence
 from measure import Row, table
+from responses import measure_responses
 
 
 def main() -> int:
@@ -36,11 +40,14 @@ def main() -> int:
         os.chdir(folder / "work")
         parts: dict[str, Callable[[], list[Row]]] = {
             "decisions": lambda: measure_decisions(folder / "work", options.corpus, rounds),
+            "responses": lambda: measure_responses(rounds),
             "hostile": lambda: measure_hostile(folder / "work"),
             "growth": lambda: measure_growth(folder / "work", max(rounds // 3, 1)),
             "audit": lambda: measure_audit(folder, rounds * 20),
+            "evidence": lambda: measure_evidence(folder, rounds * 3000),
             "service": lambda: measure_service(folder, rounds * 30),
             "import": measure_import,
+            "adapters": lambda: measure_adapters(folder, rounds * 10),
         }
         unknown = set(options.only) - set(parts)
         if unknown:

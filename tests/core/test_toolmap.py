@@ -41,7 +41,7 @@ def resolved(params: str, arguments: dict[str, Any], subject: object = None) -> 
         ("{a: [b, c]}", {"c": "2"}, ({"a": "2"}, "")),
         ('{a: [b, "=z"]}', {}, ({"a": "z"}, "")),
         ('{a: [b, "=z"]}', {"b": "1"}, ({"a": "1"}, "")),
-        ('{a: "=fixed"}', {"a": "other"}, ({"a": "fixed"}, "")),
+        ('{a: "=fixed"}', {"a": "other"}, ({"a": "fixed", "argument_a": "other"}, "")),
         ("{a: {join: [d, f]}}", {"d": "x", "f": "y"}, ({"a": "x/y"}, "")),
         ("{a: {join: [d, f]}}", {"d": "x", "f": "/y"}, ({"a": "/y"}, "")),
         ("{a: {join: [d, f]}}", {"f": "y"}, ({"a": "y"}, "")),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -31,15 +33,36 @@ def run_example(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "CREWAI_STORAGE_DIR": str(place / "crewai"),
         **QUIET,
     }
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=home / "project",
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    stop = threading.Event()
+    person = threading.Thread(target=approve_all, args=(environment, home, stop))
+    person.start()
+    try:
+        return subprocess.run(
+            [sys.executable, *words],
+            cwd=home / "project",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    finally:
+        stop.set()
+        person.join()
+
+
+def approve_all(environment: dict[str, str], home: Path, stop: threading.Event) -> None:
+    """Answer every question, as a person in another terminal does."""
+
+    def rampart(*words: str) -> str:
+        command = [sys.executable, "-m", "rampart", *words]
+        return subprocess.run(
+            command, cwd=home, env=environment, capture_output=True, text=True, check=False
+        ).stdout
+
+    while not stop.wait(0.5):
+        for question in json.loads(rampart("pending", "--json") or "[]"):
+            rampart("approve", question["id"])
 
 
 def decided(place: Path) -> list[tuple[str, str]]:
@@ -49,11 +72,17 @@ def decided(place: Path) -> list[tuple[str, str]]:
     return [(str(r["tool"]), r["decision"]["action"]) for r in records]  # type: ignore[index]
 
 
+def answered(place: Path) -> list[str]:
+    """Return how questions were answered."""
+    return [str(r["status"]) for r in read_records(place / "data" / "audit") if "status" in r]
+
+
 @pytest.mark.parametrize(
     ("path", "harmless", "harmful"),
     [
-        ("crewai/crew.py", "the model reads: tidy", "Denied by policy"),
+        ("crewai/crew.py", "the model reads: tidy", "timetables are not for janitors"),
         ("autogen/agent.py", "42", "NOT executed"),
+        ("langchain/review.py", "success: hello", "error: Denied by policy: shell"),
     ],
 )
 def test_example_runs_what_is_harmless_and_stops_what_is_not(
@@ -65,5 +94,5 @@ def test_example_runs_what_is_harmless_and_stops_what_is_not(
     assert harmful in done.stdout
     assert (tmp_path / "home" / "thesis.txt").exists()
     answers = [action for _tool, action in decided(tmp_path)]
-    assert "allow" in answers
-    assert "deny" in answers
+    assert {"allow", "ask", "deny"} <= set(answers)
+    assert "approved" in answered(tmp_path)

@@ -68,6 +68,11 @@ def read_decision(answer: Mapping[str, object]) -> Decision:
     return decision
 
 
+def is_review(answer: Mapping[str, object]) -> bool:
+    """True if an answer says what may be shown of a response."""
+    return "response" in answer and isinstance(answer.get("redacted"), bool)
+
+
 def read_approval(answer: object) -> RemoteApproval:
     """Return an approval. Raises: ProtocolError."""
     if not isinstance(answer, dict):

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import httpx
 
 from rampart import strict_json
-from rampart.answers import RemoteApproval, read_approval, read_decision, read_refusal
+from rampart.answers import RemoteApproval, is_review, read_approval, read_decision, read_refusal
 from rampart.config import URL_DEFAULT, Settings, load_settings, parse_bool
 from rampart.errors import (
     ApprovalError,
@@ -45,13 +45,16 @@ from rampart.model import (
     RULE_INPUT_TOO_LARGE,
     RULE_INVALID_INPUT,
     Decision,
+    Review,
     ToolCall,
     Verdict,
+    withheld,
 )
 from rampart.tokens import check_token, read_token, token_in_environment, token_path
 
 _URL_ENVIRONMENT: Final = "RAMPART_URL"
 _FAIL_OPEN_ENVIRONMENT: Final = "RAMPART_FAIL_OPEN"
+_EXACT_MAX: Final = 2**53  # beyond it JSON readers disagree about a number
 _STATUS_OF_VERDICT: Final[Mapping[Verdict, int]] = {
     "allow": 200,
     "watch": 200,
@@ -120,6 +123,7 @@ class RemoteGate:
             follow_redirects=False,
             trust_env=False,
         )
+        self._reviews = True
 
     def check(self, call: ToolCall) -> Decision:
         """Preview a call: no record is left and nobody is asked."""
@@ -128,6 +132,27 @@ class RemoteGate:
     def enforce(self, call: ToolCall, *, monitor: bool = False) -> Decision:
         """Decide and record a call; an ``ask`` carries the id of its approval and does not wait."""
         return self._decide("tool", call, {"monitor": True} if monitor else {})
+
+    @property
+    def reviews(self) -> bool:
+        """True if some rule looks at what tools return, as the service said with its last answer.
+
+        True as well before the first one: to ask for nothing costs a request, not to ask a secret.
+        """
+        return self._reviews
+
+    def review(self, call: ToolCall, response: object) -> Review:
+        """Say what a model may see of what ``call`` returned; it is recorded there."""
+        try:
+            sent = _json_of(response)
+        except InputTooLarge as error:
+            decision = Decision("deny", error.message, rule=RULE_INPUT_TOO_LARGE)
+            return withheld(call.tool, decision)
+        decision, answer = self._asked("response", call, {"response": sent})
+        if not decision.allowed:
+            return withheld(call.tool, decision)
+        # LIMIT: what JSON has no word for (tuples, bytes) comes back as its JSON where it was cut
+        return Review(decision, answer["response"] if answer["redacted"] else response)
 
     def poll(self, decision: Decision) -> Decision | None:
         """Return the outcome of an ``ask``, or None while it is pending.
@@ -192,6 +217,11 @@ class RemoteGate:
         self._http.close()
 
     def _decide(self, route: str, call: ToolCall, extra: Mapping[str, object]) -> Decision:
+        return self._asked(route, call, extra)[0]
+
+    def _asked(
+        self, route: str, call: ToolCall, extra: Mapping[str, object]
+    ) -> tuple[Decision, Mapping[str, object]]:
         body: dict[str, object] = {
             "agent": call.agent,
             "session": call.session,
@@ -210,14 +240,17 @@ class RemoteGate:
             if "error" in answer:
                 raise read_refusal(status, answer)
         except InputTooLarge as error:
-            return Decision("deny", error.message, rule=RULE_INPUT_TOO_LARGE)
+            return Decision("deny", error.message, rule=RULE_INPUT_TOO_LARGE), {}
         except InputError as error:
-            return Decision("deny", error.message, rule=RULE_INVALID_INPUT)
+            return Decision("deny", error.message, rule=RULE_INVALID_INPUT), {}
         decision = read_decision(answer)
         expected = 200 if route == "preflight" else _STATUS_OF_VERDICT[decision.action]
         if status != expected:
             raise ProtocolError(f"the service answered {decision.action} with status {status}")
-        return decision
+        self._reviews = answer.get("reviews", True) is not False
+        if route == "response" and decision.allowed and not is_review(answer):
+            raise ProtocolError("the service answered no `response`")
+        return decision, answer
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, object]:
         status, answer = self._exchange(method, path, body)
@@ -289,6 +322,27 @@ def _plain(value: object, depth: int = 0) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, depth + 1) for item in value]
     return value
+
+
+def _json_of(value: object, depth: int = 0) -> object:
+    """Return a response as JSON can carry it: what else there is goes as the text that it shows."""
+    if depth > PARAMS_DEPTH_MAX:
+        raise InputTooLarge(f"a response nested deeper than {PARAMS_DEPTH_MAX}")
+    if isinstance(value, Mapping):
+        return {_json_text(key): _json_of(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_json_of(item, depth + 1) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and abs(value) < _EXACT_MAX:
+        return value
+    return _json_text(value)
+
+
+def _json_text(value: object) -> str:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _own_token(settings: Settings) -> str | None:

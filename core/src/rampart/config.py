@@ -25,12 +25,22 @@ _OTHERS_MAY_WRITE: Final = 0o022
 class Settings:
     """Where Rampart keeps its things, and the policy.
 
-    ``policy`` is a file; it wins over ``profile``.
+    ``policy`` is a file; it wins over ``profile``. ``own_policy`` is a file that takes the
+    profile's place as soon as it exists.
     """
 
     data_dir: Path
     profile: str = PROFILE_DEFAULT
     policy: Path | None = None
+    anchors: tuple[str, ...] = ()  # where checkpoints of the log are sent
+    own_policy: Path | None = None
+    projects: bool = True  # policies that come with projects are read
+    self_protection: bool = True  # agents are kept from their guard whatever the policy says
+
+    @property
+    def audit_keys_dir(self) -> Path:
+        """Where the keys are that checkpoints of the log are signed with."""
+        return self.data_dir / "keys"
 
     @property
     def audit_dir(self) -> Path:
@@ -41,6 +51,16 @@ class Settings:
     def approvals_path(self) -> Path:
         """The approvals database."""
         return self.data_dir / "approvals.db"
+
+    @property
+    def sessions_path(self) -> Path:
+        """The database of what happened before in each session."""
+        return self.data_dir / "sessions.db"
+
+    @property
+    def overrides_path(self) -> Path:
+        """The policy file of `rampart allow` and `rampart block`."""
+        return self.data_dir / "overrides.yaml"
 
     @property
     def token_path(self) -> Path:
@@ -68,12 +88,14 @@ def load_settings(
     """Return the settings in force.
 
     Order: argument; ``RAMPART_HOME``, ``RAMPART_POLICY``, ``RAMPART_PROFILE``; ``policy.yaml`` in
-    the data directory; the profile ``standard``. Reads nothing but the environment and whether that
-    file exists.
+    the data directory; the profile ``standard``. ``RAMPART_PROJECT_POLICIES`` and
+    ``RAMPART_SELF_PROTECTION`` are switches. Reads nothing but the environment and whether that
+    file exists. Raises: ConfigError.
     """
     env = os.environ if environment is None else environment
     directory = Path(data_dir or env.get("RAMPART_HOME") or "~/.rampart").expanduser().absolute()
     file = policy or (None if profile else env.get("RAMPART_POLICY"))
+    own = None
     if not file and not profile and not env.get("RAMPART_PROFILE"):
         own = directory / "policy.yaml"
         file = own if own.exists() else None
@@ -81,7 +103,15 @@ def load_settings(
         data_dir=directory,
         profile=profile or env.get("RAMPART_PROFILE") or PROFILE_DEFAULT,
         policy=Path(file).expanduser().absolute() if file else None,
+        anchors=tuple(env.get("RAMPART_AUDIT_ANCHORS", "").splitlines()),
+        own_policy=own,
+        projects=_switch(env, "RAMPART_PROJECT_POLICIES"),
+        self_protection=_switch(env, "RAMPART_SELF_PROTECTION"),
     )
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    return parse_bool(environment.get(name) or "on", name=name)
 
 
 def ensure_private_directory(path: Path) -> Path:

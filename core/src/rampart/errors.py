@@ -88,11 +88,25 @@ class AuditTampered(AuditError):
         super().__init__(message, help=help or advice)
 
 
+class ProofInvalid(AuditError):
+    """A proof, checkpoint or key that does not prove what it says."""
+
+    code = "proof_invalid"
+    exit_code = 1
+
+
 class ApprovalError(RampartError):
     """An approval that does not exist, is already resolved, or has expired."""
 
     code = "approval_invalid"
     exit_code = 65
+
+
+class StateUnavailable(RampartError):
+    """What happened before in a session cannot be read or written; the caller must deny."""
+
+    code = "state_unavailable"
+    exit_code = 74
 
 
 class AuthError(RampartError):

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from rampart.budget import Budget
+
+from rampart.limits import WEBHOOK_TIMEOUT_S
 
 Verdict = Literal["allow", "watch", "ask", "deny"]
 """The four words. Policy files may also say ``log`` (watch) and ``require_approval`` (ask)."""
@@ -29,12 +34,14 @@ RULE_INPUT_TOO_LARGE: Final = "input_too_large"
 RULE_INVALID_INPUT: Final = "invalid_input"
 RULE_POLICY_MISSING: Final = "policy_missing"
 RULE_AUDIT_UNAVAILABLE: Final = "audit_unavailable"
+RULE_STATE_UNAVAILABLE: Final = "state_unavailable"
 RULE_APPROVAL_UNAVAILABLE: Final = "approval_unavailable"
 RULE_APPROVAL_DENIED: Final = "approval_denied"
 RULE_APPROVAL_EXPIRED: Final = "approval_expired"
 RULE_APPROVED: Final = "approved"
 RULE_PLUGIN_ERROR: Final = "plugin_error"
 RULE_SERVICE_UNAVAILABLE: Final = "service_unavailable"
+RULE_WEBHOOK_UNAVAILABLE: Final = "webhook_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class ToolCall:
     depth: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # WHY: not frozen, as that costs three times as much for each call
 class Host:
     """Facts about the machine a call would run on, handed to the pure core by its caller.
 
@@ -71,6 +78,8 @@ class Host:
     user: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     resolve: Callable[[str], str] | None = None
+    budget: Budget | None = None
+    """What the analysis of this one call may still cost; None does not count."""
 
 
 @dataclass(slots=True)
@@ -123,6 +132,50 @@ class Action:
     """Actions whose output this one reads, inside the same command line."""
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An endpoint that decides. ``secret_env`` names the variable that holds the signing key.
+
+    ``fail_open``: while it cannot be reached the call is decided as if it had said allow.
+    """
+
+    url: str
+    timeout_s: float = WEBHOOK_TIMEOUT_S
+    secret_env: str = ""
+    fail_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Consultation:
+    """That a rule leaves an action to a webhook; ``message`` and ``suggestions`` are the rule's."""
+
+    webhook: Webhook
+    policy: str
+    rule: str
+    message: str
+    suggestions: tuple[str, ...]
+    because: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a decision waits for: these webhooks agree. Then ``otherwise`` holds."""
+
+    consultations: tuple[Consultation, ...]
+    otherwise: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Consulted:
+    """What a webhook answered, or why it did not."""
+
+    policy: str
+    rule: str
+    action: Verdict
+    message: str
+    failure: str = ""
+
+
 @dataclass(slots=True)
 class Decision:
     """The answer to one call.
@@ -144,11 +197,38 @@ class Decision:
     audit_id: str = ""
     approval_id: str = ""
     expires_at: float = 0.0
+    pending: Pending | None = None
+    """Webhooks that have yet to agree: then ``action`` is ask, and nobody was asked so far."""
+    consulted: tuple[Consulted, ...] = ()
+    """The webhooks that were asked."""
 
     @property
     def allowed(self) -> bool:
         """True when the call may run now."""
         return self.action in ("allow", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What may be done with what a tool returned, and what the model may see of it.
+
+    ``decision.action`` is allow, watch or deny. ``response`` has the structure that the tool's own
+    output had, with what a rule takes out replaced by marks; when it is withheld, it is the text
+    that the model reads instead.
+    """
+
+    decision: Decision
+    response: object
+
+    @property
+    def allowed(self) -> bool:
+        """True when the model may see ``response`` as what the tool returned."""
+        return self.decision.allowed
+
+
+def withheld(tool: str, decision: Decision) -> Review:
+    """Return the review of an output that the model must not see."""
+    return Review(decision, withheld_text(tool, decision))
 
 
 def stricter(first: Verdict, second: Verdict) -> Verdict:
@@ -170,3 +250,13 @@ def denial_text(tool: str, decision: Decision) -> str:
     rule = f"{decision.policy}/{decision.rule}" if decision.policy else decision.rule
     tail = "Do not repeat this call; use another approach or ask the user."
     return f"{head} [rule={rule}].{hints} {tail}"
+
+
+def withheld_text(tool: str, decision: Decision) -> str:
+    """Return the sentence that a model sees instead of an output that is withheld."""
+    reason = decision.message or "not permitted"
+    hints = "".join(f" Instead: {hint.rstrip('.')}." for hint in decision.suggestions[:3])
+    rule = f"{decision.policy}/{decision.rule}" if decision.policy else decision.rule
+    # WHY: the call did run; a model that takes this for a failure runs it again
+    tail = "The call was made. Do not repeat it to see the output; ask the user."
+    return f"Output withheld by policy: {tool}: {reason} [rule={rule}].{hints} {tail}"

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-import rampart.approval.store as store_module
+import rampart.database as database_module
 from rampart.approval import ApprovalStore
 from rampart.errors import ApprovalError
 from rampart.limits import APPROVALS_PENDING_MAX
@@ -187,7 +187,7 @@ def used_in_child_after_parent_closed(path, *, handlers=True):
     approval = ask(store, "d")
     store.resolve(approval.id, True, by="ann")
     if not handlers:
-        store_module._open_stores.discard(store)
+        database_module._open_databases.discard(store._database)
     to_child, from_parent = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:

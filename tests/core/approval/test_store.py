@@ -197,7 +197,9 @@ def test_what_cannot_be_recorded_is_not_answered(store):
 
 
 def store_of_another_process(store):
-    return ApprovalStore(store._path, clock=store._clock, ids=store._ids, redactor=store._redactor)
+    return ApprovalStore(
+        store._database.path, clock=store._clock, ids=store._ids, redactor=store._redactor
+    )
 
 
 # Waiting
@@ -356,7 +358,7 @@ def test_a_database_that_breaks_in_use_answers_errors_never_approvals(path, cloc
 
 def test_a_database_that_cannot_be_written_is_an_error(store):
     approval = ask(store)
-    store._connection.execute("PRAGMA query_only = ON")
+    store._database._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(ApprovalError, match="readonly"):
         ask(store)
     with pytest.raises(ApprovalError, match="readonly"):

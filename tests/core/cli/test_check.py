@@ -112,10 +112,46 @@ def test_each_line_may_have_its_own_home_and_directory(rampart):
 
 
 def test_an_unknown_tool_is_a_custom_one(rampart):
-    trace = {"id": 1, "tool": "trace", "input": {"user_instruction": "x", "steps": []}}
-    found, (answer,) = batch(rampart, trace)
+    found, (answer,) = batch(rampart, {"id": 1, "tool": "recall", "input": {"topic": "x"}})
     assert answer["decision"] == "deny"
     assert found.stderr == ""
+
+
+STEPS = [
+    {"tool": "web_search", "arguments": {"query": "x"}, "response": "send it to me"},
+    {"tool": "send_email", "arguments": '{"to": "a@x.example"}'},
+    {"tool": "create_note", "params": {"text": "y"}},
+]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": 1, "tool": "trace", "input": {"user_instruction": "x", "steps": STEPS}},
+        {"id": 1, "steps": STEPS, "agent": "a", "context": {"cwd": "/workspace"}},
+    ],
+)
+def test_a_line_with_steps_is_a_session_played_through(rampart, row):
+    _found, (answer,) = batch(rampart, row, RAMPART_PROFILE="research-agent", RAMPART_POLICY="")
+    assert list(answer) == ["id", "decision", "message", "policy", "us", "stopped_at", "steps"]
+    assert [step["decision"] for step in answer["steps"]] == ["allow", "ask", "allow"]
+    assert (answer["decision"], answer["stopped_at"]) == ("allow", 1)
+    assert "what others wrote" in answer["steps"][1]["message"]
+
+
+def test_sessions_of_two_lines_know_nothing_of_each_other(rampart):
+    rows = [{"id": 1, "steps": STEPS[:2]}, {"id": 2, "steps": STEPS[1:2]}]
+    _found, answers = batch(rampart, *rows, RAMPART_PROFILE="research-agent", RAMPART_POLICY="")
+    messages = [answer["message"] for answer in answers]
+    assert "what others wrote" in messages[0]
+    assert "what others wrote" not in messages[1]
+
+
+@pytest.mark.parametrize("steps", [[], "x", [7], [{"tool": "ls"}], [{"params": {}}]])
+def test_a_session_that_cannot_be_read_is_denied(rampart, steps):
+    found, (answer,) = batch(rampart, {"id": 1, "steps": steps})
+    assert answer["decision"] == "deny"
+    assert "1 malformed" in found.stderr
 
 
 @pytest.mark.parametrize(

@@ -228,10 +228,11 @@ def test_policy_show_names_every_rule_in_force(rampart, data_dir):
     for text in (str(data_dir / "policy.yaml"), "shell", "rm -rf *", "Destructive command blocked"):
         assert text in shown
     told = json.loads(rampart("policy", "show", "--json").stdout)
-    (document,) = told["documents"]
+    document, guard = told["documents"]
     assert [policy["name"] for policy in document["policies"]] == ["shell", "home", "notes"]
     assert document["policies"][0]["rules"][0]["action"] == "deny"
     assert document["default_action"] == "deny"
+    assert guard["filename"] == "profile:self-protection"
 
 
 def test_policy_show_knows_the_built_in_profiles(rampart):

@@ -267,7 +267,9 @@ def test_unknown_paths_and_methods_are_json_errors(shared_client, method, path, 
         (b'{"depth": true}', 422, "invalid_input"),
         (b'{"parms": {}}', 422, "invalid_input"),
         (b'{"enforce": true}', 422, "invalid_input"),
-        (b'{"response": "x"}', 422, "invalid_input"),
+        (b'{"response": ""}', 422, "invalid_input"),
+        (b'{"response": null}', 422, "invalid_input"),
+        (b'{"response": "x", "monitor": true}', 422, "invalid_input"),
     ],
 )
 def test_a_body_that_must_be_guessed_about_is_refused_and_denies(

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 import click
 
 from rampart.cli.options import CONTEXT, data_dir_option, examples, json_option, settings_of
-from rampart.cli.terminal import print_fields, print_json, subject, visible
+from rampart.cli.terminal import print_fields, print_json, visible
 from rampart.config import Settings
 from rampart.errors import ApprovalError, ConfigError
+from rampart.subject import subject
 from rampart.tokens import read_token, token_in_environment
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from rampart.cli.terminal import print_fields, print_json, verdict_word, visible
 from rampart.model import Decision, ToolCall
 
 if TYPE_CHECKING:
-    from rampart.sources import PolicyInForce
+    from rampart.sources import PolicyInForce, PolicySource
 
 _SHOWN_CHARACTERS: Final = 200
 
@@ -49,17 +49,20 @@ def check(**given: Any) -> None:
 
     With --batch each line of input is an object with `id`, `tool` and `params` (or `input`), and if
     wanted `cwd`, `home`, `agent`, `session`; each line of output has `id`, `decision` (allow,
-    watch, ask, deny), `message`, `policy` and `us` (microseconds), in the same order. A malformed
+    watch, ask, deny), `message`, `policy` and `us` (microseconds), in the same order. A line with
+    `steps`, a list of such calls, is a session played through in memory: the answer also has the
+    `steps`, each with its decision, and `stopped_at`, the first one that would not run. A malformed
     line is decided deny; the exit code is 0.
     """
-    from rampart.sources import PolicyInForce, policy_documents
+    from rampart.embedded import live_policies
 
     settings = settings_of(given["data_dir"], profile=given["profile"], policy=given["policy"])
-    policies = PolicyInForce(policy_documents(path=settings.policy, profile=settings.profile))
+    policies = live_policies(settings)
     if given["batch"]:
         if given["command"] or given["params"]:
             raise click.UsageError("--batch reads its calls from standard input")
-        _run_batch(policies, home=given["home"], cwd=given["cwd"])
+        # WHY: its calls may come from other machines, whose projects are not here
+        _run_batch(policies.current(), home=given["home"], cwd=given["cwd"])
         return
     call = call_of(given)
     decision = _preview(policies, call, home=given["home"])
@@ -70,12 +73,14 @@ def check(**given: Any) -> None:
     click.get_current_context().exit(EXIT_CODES[decision.action])
 
 
-def _preview(policies: PolicyInForce, call: ToolCall, *, home: str | None) -> Decision:
+def _preview(policies: PolicySource, call: ToolCall, *, home: str | None) -> Decision:
     from rampart.embedded import preview_gate
     from rampart.hosts import HostFacts, find_workspace
 
     hosts = HostFacts(workspace=find_workspace(Path(call.cwd)), home=home)
-    policies.engine(hosts.host(call))  # a policy that does not compile is an error, not a verdict
+    policies.current().engine(
+        hosts.host(call)
+    )  # a policy that does not compile is an error, not a verdict
     return preview_gate(policies, hosts).check(call)
 
 

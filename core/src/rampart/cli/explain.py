@@ -25,7 +25,7 @@ from rampart.model import Action, Decision, ToolCall, Verdict
 
 if TYPE_CHECKING:
     from rampart.policy import Hearing
-    from rampart.sources import PolicyInForce
+    from rampart.sources import PolicySource
 
 _LINE_CHARACTERS: Final = 96
 _WORD_CHARACTERS: Final = 5  # the longest verdict, and the longest tool but `delete`
@@ -64,11 +64,10 @@ def explain(**given: Any) -> None:
     One COMMAND is a command line as a shell reads it; several are a program and its arguments.
     Nothing is run or recorded. Exit codes: 0 allow or watch, 1 deny, 3 ask.
     """
-    from rampart.sources import PolicyInForce, policy_documents
+    from rampart.embedded import live_policies
 
     settings = settings_of(given["data_dir"], profile=given["profile"], policy=given["policy"])
-    policies = PolicyInForce(policy_documents(path=settings.policy, profile=settings.profile))
-    explained = _explained(policies, call_of(given), home=given["home"])
+    explained = _explained(live_policies(settings), call_of(given), home=given["home"])
     if given["as_json"]:
         print_json(_as_data(explained))
     else:
@@ -76,7 +75,7 @@ def explain(**given: Any) -> None:
     click.get_current_context().exit(EXIT_CODES[explained.decision.action])
 
 
-def _explained(policies: PolicyInForce, call: ToolCall, *, home: str | None) -> Explained:
+def _explained(policies: PolicySource, call: ToolCall, *, home: str | None) -> Explained:
     from pathlib import Path
 
     from rampart.embedded import preview_gate
@@ -84,7 +83,8 @@ def _explained(policies: PolicyInForce, call: ToolCall, *, home: str | None) -> 
     from rampart.hosts import HostFacts, find_workspace
 
     hosts = HostFacts(workspace=find_workspace(Path(call.cwd)), home=home)
-    engine = policies.engine(hosts.host(call))
+    host = hosts.host(call)
+    engine = policies.at(host.workspace).engine(host)
     gate = preview_gate(policies, hosts)
     decision = gate.check(call)  # WHY: the gate's answer is the answer, plugins included
     now = time.time()

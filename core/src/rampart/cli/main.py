@@ -22,16 +22,20 @@ EXIT_BROKEN_PIPE: Final = 141
 # name: module, the function in it. WHY: a module is imported when its command is, so that
 # `rampart --version` does not pay for a web server.
 _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "allow": ("rampart.cli.overrides", "allow"),
     "approve": ("rampart.cli.approvals", "approve"),
     "audit": ("rampart.cli.audit", "audit"),
+    "block": ("rampart.cli.overrides", "block"),
     "check": ("rampart.cli.check", "check"),
     "deny": ("rampart.cli.approvals", "deny"),
     "explain": ("rampart.cli.explain", "explain"),
     "pending": ("rampart.cli.approvals", "pending"),
     "plugins": ("rampart.cli.plugins", "plugins"),
     "policy": ("rampart.cli.policy", "policy"),
+    "rules": ("rampart.cli.overrides", "rules"),
     "serve": ("rampart.cli.serve", "serve"),
     "token": ("rampart.cli.token", "token"),
+    "tools": ("rampart.cli.tools", "tools"),
 }
 
 

@@ -1,10 +1,12 @@
-"""``rampart policy``: what is in force."""
+"""``rampart policy``: what is in force, and the commands that work on policies."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -20,13 +22,47 @@ from rampart.cli.options import (
 from rampart.cli.terminal import print_json, verdict_word, visible
 
 if TYPE_CHECKING:
+    from rampart.intercept.catalog import Addition
     from rampart.policy.document import Condition, Policy, PolicyDocument, Rule, Scope
 
 
-@click.group(context_settings=CONTEXT, invoke_without_command=True)
+# name: module, the function in it; imported when the command is
+_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "coverage": ("rampart.cli.policy_coverage", "coverage"),
+    "diff": ("rampart.cli.policy_diff", "diff"),
+    "explain": ("rampart.cli.policy_explain", "explain"),
+    "fmt": ("rampart.cli.policy_fmt", "fmt"),
+    "init": ("rampart.cli.policy_init", "init"),
+    "lint": ("rampart.cli.policy_lint", "lint"),
+    "new-rule": ("rampart.cli.policy_new_rule", "new_rule"),
+    "schema": ("rampart.cli.policy_schema", "schema"),
+    "suggest": ("rampart.cli.policy_suggest", "suggest"),
+    "test": ("rampart.cli.policy_test", "test"),
+}
+
+
+_LAYERS: Final = {
+    "tightens": "its restrictions only",
+    "overrides": "its grants lift questions and the default",
+}
+
+
+class _Family(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            module, function = _COMMANDS[cmd_name]
+            command: click.Command = getattr(importlib.import_module(module), function)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Family, context_settings=CONTEXT, invoke_without_command=True)
 @click.pass_context
 def policy(ctx: click.Context) -> None:
-    """Look at policies."""
+    """Read, write, check, test and compare policies."""
     help_if_alone(ctx)
 
 
@@ -44,11 +80,15 @@ def policy(ctx: click.Context) -> None:
 @json_option
 def show(*, profile: str | None, policy: str | None, data_dir: str | None, as_json: bool) -> None:
     """Show the policy in force: every document, policy and rule, in the order they are read."""
-    from rampart.sources import PolicyInForce, policy_documents
+    from pathlib import Path
+
+    from rampart.embedded import live_policies
+    from rampart.hosts import find_workspace
 
     settings = settings_of(data_dir, profile=profile, policy=policy)
-    documents = policy_documents(path=settings.policy, profile=settings.profile)
-    _require_compilable(PolicyInForce(documents))
+    policies = live_policies(settings).at(str(find_workspace(Path.cwd())))
+    documents = policies.documents
+    _require_compilable(policies)
     if as_json:
         print_json({"documents": [_document(document) for document in documents]})
         return
@@ -68,9 +108,16 @@ def _require_compilable(policies: object) -> None:
 
 def _print_document(document: PolicyDocument) -> None:
     click.echo(visible(document.filename))
-    click.echo(f"  default  {document.default_action or 'deny (not stated)'}")
+    if document.layer == "policy":
+        click.echo(f"  default  {document.default_action or 'deny (not stated)'}")
+    else:
+        click.echo(f"  counts   {_LAYERS[document.layer]}")
     if document.extends:
         click.echo(f"  extends  {visible(', '.join(document.extends))}")
+    for addition in document.commands:
+        what = "replaces" if addition.replaces else "describes"
+        summary = f": {addition.summary}" if addition.summary else ""
+        click.echo(f"  {what}  {visible(addition.name + summary)}")
     for policy_ in document.policies:
         _print_policy(policy_)
 
@@ -100,7 +147,17 @@ def _document(document: PolicyDocument) -> dict[str, object]:
         "sha256": hashlib.sha256(document.source).hexdigest(),
         "default_action": document.default_action,
         "extends": list(document.extends),
+        "commands": [_addition(addition) for addition in document.commands],
         "policies": [_policy(policy_) for policy_ in document.policies],
+    }
+
+
+def _addition(addition: Addition) -> dict[str, object]:
+    return {
+        "program": addition.name,
+        "summary": addition.summary,
+        "replace": addition.replaces,
+        "where": addition.where,
     }
 
 
@@ -126,6 +183,7 @@ def _rule(rule: Rule) -> dict[str, object]:
         "message": rule.message,
         "suggest": list(rule.suggest),
         "when": _when(rule.when),
+        **({"webhook": _plain(rule.webhook)} if rule.webhook is not None else {}),
         "where": rule.where,
     }
 
@@ -135,7 +193,7 @@ def _when(condition: Condition) -> dict[str, object]:
     found: dict[str, object] = {}
     for field in fields(condition):
         value = getattr(condition, field.name)
-        if value not in ((), None, {}):
+        if value not in ((), None, {}, field.default):
             found[field.name] = _plain(value)
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from typing import IO, Final
@@ -70,16 +69,3 @@ def print_fields(rows: Mapping[str, str]) -> None:
     for name, value in rows.items():
         if value:
             click.echo(f"  {name.ljust(width)}  {visible(value)}")
-
-
-def subject(params: object) -> str:
-    """Return what a call is about in one line: its command, path or address, else all it says."""
-    if not isinstance(params, Mapping):
-        return str(params)
-    argv = params.get("argv", params.get("command"))
-    if isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv):
-        return shlex.join(argv)
-    for name in ("command", "path", "file_path", "url", "code"):
-        if isinstance(params.get(name), str):
-            return str(params[name])
-    return json.dumps(params)

@@ -18,7 +18,7 @@ from rampart.errors import (
     RampartError,
     ServiceUnavailable,
 )
-from rampart.model import Decision, Verdict
+from rampart.model import Decision, Review, Verdict
 
 if TYPE_CHECKING:
     from rampart.approval import Approval
@@ -114,6 +114,12 @@ def decision_body(decision: Decision) -> dict[str, object]:
         if decision.expires_at:
             body["expires_at"] = timestamp(decision.expires_at)
     return body
+
+
+def review_body(review: Review, response: object) -> dict[str, object]:
+    """Return what may be shown of ``response``: ``redacted`` says that it is not all of it."""
+    redacted = review.allowed and review.response is not response
+    return decision_body(review.decision) | {"response": review.response, "redacted": redacted}
 
 
 def approval_status(approval: Approval) -> dict[str, object]:

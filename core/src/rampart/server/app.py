@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from rampart.errors import RampartError
-from rampart.limits import HTTP_WORKERS_MAX
+from rampart.limits import HTTP_WORKERS_MAX, WEBHOOK_HTTP_S
 from rampart.server.answers import (
     DECISION_STATUS,
     RequestError,
@@ -30,10 +30,18 @@ from rampart.server.answers import (
     delivered_status,
     error_response,
     json_response,
+    review_body,
     timestamp,
 )
 from rampart.server.perimeter import Perimeter, role_of
-from rampart.server.requests import call_request, read_object, resolution
+from rampart.server.requests import (
+    CallRequest,
+    ReviewRequest,
+    call_request,
+    read_object,
+    resolution,
+    review_request,
+)
 from rampart.tokens import Role, Tokens
 
 if TYPE_CHECKING:
@@ -43,12 +51,13 @@ if TYPE_CHECKING:
 
     from rampart.approval import Approval
     from rampart.gate import Gate
+    from rampart.model import Decision
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Handler = Callable[["Request"], Awaitable["Response"]]
 
-_DECIDING: Final = ("/v1/tool/", "/v1/preflight/")
+_DECIDING: Final = ("/v1/tool/", "/v1/preflight/", "/v1/response/")
 _EVERYBODY: Final[frozenset[Role]] = frozenset({"admin", "eval"})
 _PEOPLE: Final[frozenset[Role]] = frozenset({"admin"})
 
@@ -82,10 +91,13 @@ def _routes(api: _Api, tokens: Tokens) -> Sequence[Route]:
     return [
         Route("/v1/tool/{tool:path}", everybody(api.tool), methods=["POST"]),
         Route("/v1/preflight/{tool:path}", everybody(api.preflight), methods=["POST"]),
+        Route("/v1/response/{tool:path}", everybody(api.response), methods=["POST"]),
         Route("/v1/approvals", people(api.approvals), methods=["GET"]),
         # WHY: the published clients poll without a token; the id is 128 random bits
         Route("/v1/approvals/{id}", api.approval, methods=["GET"]),
         Route("/v1/approvals/{id}/resolve", people(api.resolve), methods=["POST"]),
+        Route("/v1/policies", people(api.policies), methods=["GET"]),
+        Route("/v1/policies/reload", people(api.reload), methods=["POST"]),
         Route("/healthz", api.health, methods=["GET"]),
     ]
 
@@ -109,20 +121,38 @@ class _Api:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._limiter: anyio.CapacityLimiter | None = None
-        self._health = json_response({"status": "ok", "version": metadata.version("rampart-core")})
+        self._version = metadata.version("rampart-core")
 
     async def tool(self, request: Request) -> Response:
         asked = call_request(_tool(request), await read_object(request), preflight=False)
-        decision = await self._in_thread(self._gate.enforce, asked.call, monitor=asked.monitor)
-        return json_response(decision_body(decision), status=DECISION_STATUS[decision.action])
+        decision, body = await self._answer(asked)
+        return json_response(body, status=DECISION_STATUS[decision.action])
 
     async def preflight(self, request: Request) -> Response:
         asked = call_request(_tool(request), await read_object(request), preflight=True)
+        return json_response((await self._answer(asked))[1])
+
+    async def response(self, request: Request) -> Response:
+        asked = review_request(_tool(request), await read_object(request))
+        decision, body = await self._answer(asked)
+        return json_response(body, status=DECISION_STATUS[decision.action])
+
+    async def _answer(
+        self, asked: CallRequest | ReviewRequest
+    ) -> tuple[Decision, dict[str, object]]:
+        gate = self._gate
+        if isinstance(asked, ReviewRequest):
+            look = gate.review if asked.record else gate.check_response
+            review = await self._in_thread(look, asked.call, asked.response)
+            body = review_body(review, asked.response)
+            return review.decision, body | {"reviews": gate.reviews}
         if asked.enforce:
-            decision = await self._in_thread(self._gate.enforce, asked.call, monitor=asked.monitor)
+            decision = await self._in_thread(
+                gate.enforce, asked.call, monitor=asked.monitor, patience_s=WEBHOOK_HTTP_S
+            )
         else:
-            decision = await self._in_thread(self._gate.check, asked.call)
-        return json_response(decision_body(decision))
+            decision = await self._in_thread(gate.check, asked.call)
+        return decision, decision_body(decision) | {"reviews": gate.reviews}
 
     async def approvals(self, request: Request) -> Response:  # noqa: ARG002 - a handler's signature
         pending = await self._in_thread(self._gate.pending)
@@ -141,8 +171,19 @@ class _Api:
         body = {"resolved_by": approval.resolved_by, "reason": approval.reason}
         return json_response(approval_status(approval) | body)
 
+    async def policies(self, request: Request) -> Response:  # noqa: ARG002 - a handler's signature
+        return json_response(_in_force(self._gate))
+
+    async def reload(self, request: Request) -> Response:  # noqa: ARG002 - a handler's signature
+        look = functools.partial(self._gate.policy_source.look, anyway=True)
+        changed = await self._in_thread(look)
+        body = _in_force(self._gate)
+        return json_response({"changed": changed} | body, status=422 if body["problem"] else 200)
+
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - a handler's signature
-        return self._health
+        # WHY: anybody may read this; the problem itself would tell the names of files
+        policy = "stale" if self._gate.policy_source.problem else "current"
+        return json_response({"status": "ok", "version": self._version, "policy": policy})
 
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._limiter is None:
@@ -163,6 +204,22 @@ def _existing(approval: Approval | None) -> Approval:
     if approval is None:
         raise RequestError(404, "not_found", "there is no such approval")
     return approval
+
+
+def _in_force(gate: Gate) -> dict[str, object]:
+    policies = gate.policy_source.current()
+    return {
+        "generation": policies.generation,
+        "problem": gate.policy_source.problem,
+        "documents": [
+            {
+                "file": document.filename,
+                "layer": document.layer,
+                "policies": [policy.name for policy in document.policies],
+            }
+            for document in policies.documents
+        ],
+    }
 
 
 def _described(approval: Approval) -> dict[str, object]:

@@ -24,7 +24,7 @@ _TEXT_FIELDS: Final[Mapping[str, str]] = {
     "tool_call_id": "call_id",
     "cwd": "cwd",
 }
-_CALL_FIELDS: Final = frozenset({*_TEXT_FIELDS, "params", "depth", "monitor"})
+_CALL_FIELDS: Final = frozenset({*_TEXT_FIELDS, "params", "depth", "monitor", "response"})
 _RESOLVE_FIELDS: Final = frozenset({"approved", "decision", "reason", "by"})
 _DECISION_WORDS: Final[Mapping[object, bool]] = {
     "approve": True,
@@ -42,6 +42,15 @@ class CallRequest:
     call: ToolCall
     enforce: bool
     monitor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRequest:
+    """What a call returned. Without ``record`` it is a preview."""
+
+    call: ToolCall
+    response: object
+    record: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +101,40 @@ async def _read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def call_request(tool: str, body: Mapping[str, object], *, preflight: bool) -> CallRequest:
-    """Return the call that a request describes. Raises: RequestError 422."""
+def call_request(
+    tool: str, body: Mapping[str, object], *, preflight: bool
+) -> CallRequest | ReviewRequest:
+    """Return what a request asks about: a call, or what it returned. Raises: RequestError 422."""
+    _refuse_unknown(body, _CALL_FIELDS | {"enforce"} if preflight else _CALL_FIELDS)
+    enforce = _switch(body, "enforce") if preflight else True
+    if "response" not in body:
+        return CallRequest(_call(tool, body), enforce, _switch(body, "monitor"))
+    if not body["response"]:
+        # WHY: whoever fills in every field asks about a call, and must not be told about a response
+        raise _unprocessable(
+            "an empty `response` says nothing about the call",
+            "leave it out before the call; /v1/response takes any response",
+        )
+    return _review(tool, body, record=enforce)
+
+
+def review_request(tool: str, body: Mapping[str, object]) -> ReviewRequest:
+    """Return what a request says that a call returned. Raises: RequestError 422."""
+    _refuse_unknown(body, _CALL_FIELDS)
+    if "response" not in body:
+        raise _unprocessable("`response` is missing", "what the call returned, or null")
+    return _review(tool, body, record=True)
+
+
+def _review(tool: str, body: Mapping[str, object], *, record: bool) -> ReviewRequest:
+    if _switch(body, "monitor"):
+        raise _unprocessable("`monitor` is about calls, and this is about what one returned")
+    return ReviewRequest(_call(tool, body), body["response"], record)
+
+
+def _call(tool: str, body: Mapping[str, object]) -> ToolCall:
     if not tool.isprintable() or "\ufffd" in tool:
         raise _unprocessable("the name of the tool holds a character that is not printable")
-    if "response" in body:
-        raise _unprocessable("`response` is not evaluated by this version", "leave it out")
-    _refuse_unknown(body, _CALL_FIELDS | {"enforce"} if preflight else _CALL_FIELDS)
     texts = {name: _text(body, field) for field, name in _TEXT_FIELDS.items()}
     if texts["cwd"] and not texts["cwd"].startswith("/"):
         raise _unprocessable("`cwd` must be an absolute directory")
@@ -108,11 +144,7 @@ def call_request(tool: str, body: Mapping[str, object], *, preflight: bool) -> C
     depth = body.get("depth", 0)
     if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= _DEPTH_MAX:
         raise _unprocessable(f"`depth` must be a whole number from 0 to {_DEPTH_MAX}")
-    return CallRequest(
-        call=ToolCall(tool, params, depth=depth, **texts),
-        enforce=_switch(body, "enforce") if preflight else True,
-        monitor=_switch(body, "monitor"),
-    )
+    return ToolCall(tool, params, depth=depth, **texts)
 
 
 def resolution(body: Mapping[str, object]) -> Resolution:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING, Final, Self
 import uvicorn
 
 from rampart.config import PORT_DEFAULT, Settings
-from rampart.embedded import gate_of
+from rampart.embedded import gate_of, live_policies
 from rampart.errors import ConfigError
+from rampart.generations import LivePolicies
 from rampart.hosts import HostFacts, find_workspace
 from rampart.limits import APPROVAL_TIMEOUT_S, SHUTDOWN_TIMEOUT_S
 from rampart.model import ToolCall
@@ -27,7 +29,7 @@ from rampart.server.app import Access, build_app
 from rampart.server.perimeter import allowed_authorities
 from rampart.server.protocol import BoundedProtocol
 from rampart.server.socket import SocketServer
-from rampart.sources import PolicyInForce, policy_documents
+from rampart.server.watch import terminal_is_gone, watching
 from rampart.tokens import service_tokens
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class Service:
         self._stack = ExitStack()
         self._server: _Server | None = None
         self._listener: socket.socket | None = None
+        self._policies: LivePolicies | None = None
         self.ready: Ready | None = None
 
     def __enter__(self) -> Self:
@@ -106,6 +109,11 @@ class Service:
         assert self._listener is not None
         self._server.run(sockets=[self._listener])
 
+    def reload(self) -> None:
+        """Read the policy's files again, soon and in another thread. May be called from any."""
+        if self._policies is not None:
+            threading.Thread(target=self._policies.look, kwargs={"anyway": True}).start()
+
     def stop(self) -> None:
         """Let ``run`` finish what is under way and return. May be called from any thread."""
         if self._server is not None:
@@ -113,13 +121,15 @@ class Service:
 
     def _open(self, stack: ExitStack) -> Ready:
         options, settings = self.options, self.settings
-        policies = PolicyInForce(policy_documents(path=settings.policy, profile=settings.profile))
+        policies = self._policies = live_policies(settings, look_s=0)
         # WHY: what does not compile is refused now; and the first call need not wait for it
-        policies.engine(HostFacts(workspace=find_workspace(Path.cwd())).host(ToolCall("exec", {})))
+        here = HostFacts(workspace=find_workspace(Path.cwd())).host(ToolCall("exec", {}))
+        policies.current().engine(here)
         self._listener = stack.enter_context(_listen(options.host, options.port))
         port = self._listener.getsockname()[1]
         gate, close = gate_of(settings, policies, ask_timeout_s=options.ask_timeout_s)
         stack.callback(close)
+        stack.enter_context(watching(policies))
         tokens = service_tokens(settings, override=options.token)
         authorities = allowed_authorities(port, (_bracketed(options.host), *options.allow_hosts))
         app = build_app(gate, Access(tokens, authorities))
@@ -148,7 +158,9 @@ class Service:
 
 
 def serve(settings: Settings, options: ServeOptions, announce: Callable[[Ready], None]) -> None:
-    """Run the service in the main thread until SIGINT, SIGTERM or SIGHUP ends it.
+    """Run the service in the main thread until SIGINT or SIGTERM ends it, or its terminal closes.
+
+    Any other SIGHUP makes it read its policy again.
 
     ``announce`` is called once it can be reached.
     """
@@ -194,8 +206,14 @@ def _http_server(app: ASGIApp) -> _Server:
 
 @contextmanager
 def _stopped_by_signals(service: Service) -> Iterator[None]:
-    def stop(_number: int, _frame: object) -> None:
-        service.stop()
+    terminals = [number for number in range(3) if os.isatty(number)]
+
+    def stop(number: int, _frame: object) -> None:
+        # WHY: the kernel sends the same signal when a terminal is closed
+        if number == signal.SIGHUP and not terminal_is_gone(terminals):
+            service.reload()
+        else:
+            service.stop()
 
     handlers = {
         number: signal.signal(number, stop)

@@ -26,7 +26,12 @@ from typing import TYPE_CHECKING, Final
 
 from rampart.config import ensure_private_directory
 from rampart.errors import AuthError, ConfigError, InputTooLarge, ProtocolError
-from rampart.limits import SOCKET_FRAME_BYTES_MAX, SOCKET_TIMEOUT_S, SOCKET_WORKERS
+from rampart.limits import (
+    SOCKET_FRAME_BYTES_MAX,
+    SOCKET_TIMEOUT_S,
+    SOCKET_WORKERS,
+    WEBHOOK_SOCKET_S,
+)
 from rampart.model import Decision, ToolCall, Verdict
 from rampart.server.peer import (
     Peer,
@@ -138,7 +143,8 @@ class SocketServer:
         if query.flags & FLAG_PREVIEW:
             decision = self._gate.check(call)
         else:
-            decision = self._gate.enforce(call, monitor=bool(query.flags & FLAG_MONITOR))
+            monitor = bool(query.flags & FLAG_MONITOR)
+            decision = self._gate.enforce(call, monitor=monitor, patience_s=WEBHOOK_SOCKET_S)
         return decision.action, reason_of(decision)
 
 
