@@ -30,7 +30,7 @@ def main() -> int:
         stop = threading.Event()
         person = threading.Thread(target=stage.answer_questions, args=(stop,), daemon=True)
         person.start()
-        langchain = stage.run([sys.executable, HERE / "langchain" / "agent.py", with_page])
+        langchain = stage.run([sys.executable, HERE / "demo_agent.py", with_page])
         stop.set()
         person.join()
         title("2. An unmodified Python script, run by `rampart preload`")

@@ -1,6 +1,6 @@
-"""A LangChain agent whose tools are guarded by an embedded Guard.
+"""The LangChain agent of the demo: its tools are guarded by an embedded Guard.
 
-Run it through `python3 dev.py demo`, or alone: python examples/langchain/agent.py
+Run it through `python3 dev.py demo`, or alone: python examples/demo_agent.py
 The model is scripted, so no network and no key is needed; the loop, tools and guard are real.
 """
 
